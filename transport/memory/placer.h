@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* placer.h - puts arrived pages in place
+ *
+ * prepare gives the address to read a page to, commit makes it the guest's.  The direct placer (precopy) hands out
+ * guest memory itself and commit only notes that the page now holds data; in postcopy another placer will hand out a
+ * staging page and install it atomically.  No reader of pages asks which one it is.
+ */
+#ifndef MEMORY_PLACER_H
+#define MEMORY_PLACER_H
+
+#include "ram_map.h"
+#include <stdbool.h>
+
+struct placer;
+
+struct placer_ops {
+    /* Where to put @count neighbouring pages from @page on; *got of them are given, at least one. */
+    uint8_t *(*prepare)(struct placer *placer, const struct ram_block *block, uint64_t page, uint64_t count,
+                        uint64_t *got);
+    int (*commit)(struct placer *placer, const struct ram_block *block, uint64_t page, uint64_t count,
+                  struct ferry_error *err);
+    /* The pages are zero now.  Not written unless something is there. */
+    int (*zero)(struct placer *placer, const struct ram_block *block, uint64_t page, uint64_t count,
+                struct ferry_error *err);
+    void (*free)(struct placer *placer);
+};
+
+struct placer {
+    const struct placer_ops *ops;
+};
+
+/**
+ * placer_direct_new() - straight into the blocks of @map
+ * @map: borrowed; may still grow
+ * @prefault: make memory ready ahead of the data with a helper thread (see prefault.h)
+ *
+ * One thread at a time per block range; several threads on different pages are legal.
+ */
+struct placer *placer_direct_new(const struct ram_map *map, bool prefault, struct ferry_error *err);
+
+/* NULL is legal. */
+void placer_free(struct placer *placer);
+
+#endif
