@@ -18,10 +18,10 @@ enum log_topic {
 bool log_enabled(enum ferry_log_level level);
 void log_write(enum ferry_log_level level, enum log_topic topic, const char *format, ...) FERRY_PRINTF(3, 4);
 
-#define log_at(level, topic, ...)                                                                                      \
-    do {                                                                                                               \
-        if (log_enabled(level))                                                                                        \
-            log_write(level, topic, __VA_ARGS__);                                                                      \
+#define log_at(level, topic, ...)                 \
+    do {                                          \
+        if (log_enabled(level))                   \
+            log_write(level, topic, __VA_ARGS__); \
     } while (0)
 
 #define log_warn(topic, ...)  log_at(FERRY_LOG_WARN, topic, __VA_ARGS__)

@@ -15,18 +15,18 @@ struct unit {
     double factor;
 };
 
-#define PREFIXED(suffix, one)                                                                                          \
-    { suffix, one }, { "k" suffix, (one)*1e3 }, { "K" suffix, (one)*1e3 }, { "M" suffix, (one)*1e6 },                  \
-        { "G" suffix, (one)*1e9 }, { "T" suffix, (one)*1e12 }, { "Ki" suffix, (one)*1024.0 },                          \
-        { "Mi" suffix, (one)*1048576.0 }, { "Gi" suffix, (one)*1073741824.0 },                                         \
-    {                                                                                                                  \
-        "Ti" suffix, (one)*1099511627776.0                                                                             \
+#define PREFIXED(suffix, one)                                                                         \
+    { suffix, one }, { "k" suffix, (one)*1e3 }, { "K" suffix, (one)*1e3 }, { "M" suffix, (one)*1e6 }, \
+        { "G" suffix, (one)*1e9 }, { "T" suffix, (one)*1e12 }, { "Ki" suffix, (one)*1024.0 },         \
+        { "Mi" suffix, (one)*1048576.0 }, { "Gi" suffix, (one)*1073741824.0 },                        \
+    {                                                                                                 \
+        "Ti" suffix, (one)*1099511627776.0                                                            \
     }
 
 static const struct unit size_units[] = { PREFIXED("B", 1.0), { NULL, 0 } };
 static const struct unit rate_units[] = { PREFIXED("B/s", 1.0), PREFIXED("bit/s", 0.125), { NULL, 0 } };
-static const struct unit time_units[] = { { "ns", 1 }, { "us", 1e3 }, { "ms", 1e6 }, { "s", 1e9 }, { "min", 60e9 },
-                                          { NULL, 0 } };
+static const struct unit time_units[] = { { "ns", 1 },  { "us", 1e3 },   { "ms", 1e6 },
+                                          { "s", 1e9 }, { "min", 60e9 }, { NULL, 0 } };
 
 /* NUMBER[UNIT]: a plain integer counts in `plain` units. */
 static int parse(const char *text, const struct unit *units, double plain, const char *what, const char *example,

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* reader.h - what only Ferry itself may do with a reader */
+#ifndef STREAM_READER_H
+#define STREAM_READER_H
+
+#include <ferry/stream.h>
+#include <stdbool.h>
+
+/* How much can be given back with reader_unread(). */
+#define READER_UNREAD_BYTES (320u << 10)
+
+/**
+ * reader_scatter() - read at least @want bytes into @iov, whatever comes up to all of it
+ * @iov: may be changed
+ * @bulk: much more is coming (a hint): wake up for large pieces only
+ *
+ * For whoever knows, or guesses, where the coming bytes belong.  Everything read counts as consumed.
+ * Returns the bytes read, or the reader's first error.
+ */
+ssize_t reader_scatter(struct ferry_reader *reader, struct iovec *iov, int count, size_t want, bool bulk);
+
+/**
+ * reader_unread() - the guess was wrong: take bytes back
+ *
+ * @iov, @count, @offset: where the last reader_scatter() of @got bytes put them; bytes @offset to @got are taken back
+ * and will be read again.  At most READER_UNREAD_BYTES, and only directly after that call.
+ */
+void reader_unread(struct ferry_reader *reader, const struct iovec *iov, int count, size_t offset, size_t got);
+
+/* True when nothing is left and the channel has ended: 1, else 0, or the reader's first error. */
+int reader_at_end(struct ferry_reader *reader);
+
+struct ferry_channel *reader_channel(const struct ferry_reader *reader);
+
+#endif
