@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* session.h - one migration, as each side sees it
+ *
+ *      source                                   destination
+ *      ferry_source_start(guest, chan)          ferry_destination_start(guest, chan)
+ *      ... thread of its own ...                ... thread of its own ...
+ *      ferry_session_wait()                     ferry_session_wait()
+ *
+ * Until the source has sent its last byte, any failure and any cancel leaves the source's guest running.  The wire is
+ * the plain qemu dialect, in which the source is not told what became of the destination (docs/protocol.md).
+ */
+#ifndef FERRY_SESSION_H
+#define FERRY_SESSION_H
+
+#include <ferry/api.h>
+#include <ferry/channel.h>
+#include <ferry/error.h>
+#include <ferry/guest.h>
+#include <ferry/options.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+FERRY_BEGIN_DECLS
+
+struct ferry_session;
+
+enum ferry_phase {
+    FERRY_PHASE_NONE,
+    FERRY_PHASE_SETUP,     /* connecting, header, block list */
+    FERRY_PHASE_ACTIVE,    /* pages move, the guest runs at the source */
+    FERRY_PHASE_DEVICE,    /* the guest stands still: last pages, device state */
+    FERRY_PHASE_COMPLETED, /* source: all sent; destination: all loaded, the guest runs */
+    FERRY_PHASE_CANCELLING,
+    FERRY_PHASE_CANCELLED,
+    FERRY_PHASE_FAILED,
+};
+
+/* "setup", "active", ...: QEMU's names. */
+FERRY_API const char *ferry_phase_name(enum ferry_phase phase);
+
+/* What the figures of the last round say about how this will end. */
+enum ferry_verdict {
+    FERRY_VERDICT_NONE,       /* no round is complete yet */
+    FERRY_VERDICT_CONVERGING, /* what is left shrinks */
+    FERRY_VERDICT_SWITCH,     /* what is left fits the downtime limit */
+    FERRY_VERDICT_CANNOT,     /* the guest writes faster than the channel carries: see needed_bytes_per_sec */
+};
+
+FERRY_API const char *ferry_verdict_name(enum ferry_verdict verdict);
+
+struct ferry_time_stats {
+    int64_t total_ns;             /* since the start of the session; final once it has ended */
+    int64_t setup_ns;             /* until the first page */
+    int64_t downtime_ns;          /* source: from stop to the last byte */
+    int64_t expected_downtime_ns; /* by the figures of the last round */
+    int64_t cpu_ns;               /* CPU time of this process since the start of the session */
+};
+
+struct ferry_ram_stats {
+    uint64_t total_bytes;     /* of all blocks */
+    uint64_t remaining_bytes; /* dirty and not yet sent */
+    uint64_t normal_pages;    /* sent, or received, with their content */
+    uint64_t zero_pages;      /* sent, or received, as zero */
+    uint64_t rounds;          /* how often the dirty log was read */
+    uint64_t dirty_bytes_per_sec;
+};
+
+struct ferry_wire_stats {
+    uint64_t bytes;                /* on all channels, both pages and devices */
+    uint64_t device_bytes;         /* of these, device state */
+    uint64_t bytes_per_sec;        /* in the last round */
+    uint64_t needed_bytes_per_sec; /* to converge, when the verdict is FERRY_VERDICT_CANNOT */
+};
+
+struct ferry_stats {
+    enum ferry_phase phase;
+    enum ferry_verdict verdict;
+    struct ferry_time_stats time;
+    struct ferry_ram_stats ram;
+    struct ferry_wire_stats wire;
+    char tracker[64]; /* source: how dirty pages are found */
+    char channel[256];
+};
+
+/**
+ * ferry_source_start() - begin to send @guest over @chan
+ * @guest: borrowed until ferry_session_free(); it keeps running
+ * @chan: the session takes a reference of its own
+ * @options: copied; NULL: defaults
+ *
+ * Returns a session whose thread runs, or NULL with @err set and nothing started.
+ */
+FERRY_API struct ferry_session *ferry_source_start(struct ferry_guest *guest, struct ferry_channel *chan,
+                                                   const struct ferry_options *options, struct ferry_error *err);
+
+/* Begin to receive into @guest, and run it in the end.  The same rules. */
+FERRY_API struct ferry_session *ferry_destination_start(struct ferry_guest *guest, struct ferry_channel *chan,
+                                                        const struct ferry_options *options, struct ferry_error *err);
+
+/**
+ * ferry_session_wait() - wait for the end
+ *
+ * Returns 0 when the session completed, -ETIMEDOUT when it goes on after @timeout_ms, -ECANCELED when it was
+ * cancelled, or the error it failed with.  May be called again and from any thread.
+ */
+FERRY_API int ferry_session_wait(struct ferry_session *session, int timeout_ms, struct ferry_error *err);
+
+/**
+ * ferry_session_cancel() - give up
+ *
+ * Returns at once; at the source the guest goes on within 100 ms.  Harmless after the end, and too late once the
+ * source has sent its last byte: then the session completes.  Thread: any.
+ */
+FERRY_API void ferry_session_cancel(struct ferry_session *session);
+
+/* Figures as of now.  Thread: any. */
+FERRY_API void ferry_session_stats(struct ferry_session *session, struct ferry_stats *stats);
+
+/* Change a live option of a running session.  Thread: any. */
+FERRY_API int ferry_session_set_option(struct ferry_session *session, const char *name, const char *value,
+                                       struct ferry_error *err) FERRY_CHECK;
+
+/* Cancels what still runs, waits for it, frees.  NULL is legal. */
+FERRY_API void ferry_session_free(struct ferry_session *session);
+
+FERRY_END_DECLS
+
+#endif
