@@ -42,7 +42,24 @@
 FERRY_BEGIN_DECLS
 
 struct ferry_field;
+struct ferry_profile;
 struct ferry_property;
+
+/* An instance id for those who do not care: the first that is free. */
+#define FERRY_INSTANCE_NEXT (-1)
+
+/**
+ * struct ferry_legacy_ops - a device without a description: a plain pair of functions
+ *
+ * Their bytes are their own business, and what they load goes straight into the device: such a load has no two phases,
+ * so load must check every value before it uses it.
+ */
+struct ferry_legacy_ops {
+    int version_id;
+    int minimum_version_id;
+    void (*save)(struct ferry_writer *writer, void *opaque);
+    int (*load)(struct ferry_reader *reader, void *opaque, int version, struct ferry_error *err);
+};
 
 /* All optional.  @opaque is the struct the description is about; 0 or a negative errno with the sentence in @err. */
 struct ferry_state_hooks {
@@ -165,7 +182,7 @@ struct ferry_list_ops {
     void (*init)(const struct ferry_list *list, void *head);
     void *(*first)(const struct ferry_list *list, const void *head);
     void *(*next)(const struct ferry_list *list, const void *element);
-    void (*append)(const struct ferry_list *list, void *head, void *element);
+    void (*insert)(const struct ferry_list *list, void *head, void *after, void *element); /* after NULL: in front */
     void (*remove)(const struct ferry_list *list, void *head, void *element);
 };
 
