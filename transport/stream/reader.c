@@ -296,20 +296,20 @@ int reader_at_end(struct ferry_reader *reader)
     return have < 0 ? (int)have : have == 0;
 }
 
-ssize_t reader_scatter(struct ferry_reader *reader, struct iovec *iov, int count, size_t want, bool bulk)
+ssize_t reader_scatter(struct ferry_reader *reader, struct iovec **iov, int *count, size_t want, bool bulk)
 {
     size_t got = 0;
 
     if (reader->error.errnum)
         return reader->error.errnum;
-    while (buffered(reader) > 0 && count > 0) {
-        size_t part = drain(reader, iov->iov_base, iov->iov_len);
+    while (buffered(reader) > 0 && *count > 0) {
+        size_t part = drain(reader, (*iov)->iov_base, (*iov)->iov_len);
 
         got += part;
-        iov_consume(&iov, &count, part);
+        iov_consume(iov, count, part);
     }
-    while (got < want && count > 0) {
-        ssize_t done = receive(reader, iov, count, bulk ? BULK_BYTES : want - got);
+    while (got<want && * count> 0) {
+        ssize_t done = receive(reader, *iov, *count, bulk ? BULK_BYTES : want - got);
 
         if (done < 0)
             return done;
@@ -317,7 +317,7 @@ ssize_t reader_scatter(struct ferry_reader *reader, struct iovec *iov, int count
             return end_error(reader, want - got);
         got += (size_t)done;
         reader->offset += (uint64_t)done;
-        iov_consume(&iov, &count, (size_t)done);
+        iov_consume(iov, count, (size_t)done);
     }
     return (ssize_t)got;
 }

@@ -10,20 +10,21 @@
 #define READER_UNREAD_BYTES (320u << 10)
 
 /**
- * reader_scatter() - read at least @want bytes into @iov, whatever comes up to all of it
- * @iov: may be changed
+ * reader_scatter() - read at least @want bytes into *iov, whatever comes up to all of it
+ * @iov, @count: moved behind what was filled; the element in which it ends is shortened
  * @bulk: much more is coming (a hint): wake up for large pieces only
  *
  * For whoever knows, or guesses, where the coming bytes belong.  Everything read counts as consumed.
  * Returns the bytes read, or the reader's first error.
  */
-ssize_t reader_scatter(struct ferry_reader *reader, struct iovec *iov, int count, size_t want, bool bulk);
+ssize_t reader_scatter(struct ferry_reader *reader, struct iovec **iov, int *count, size_t want, bool bulk);
 
 /**
  * reader_unread() - the guess was wrong: take bytes back
  *
- * @iov, @count, @offset: where the last reader_scatter() of @got bytes put them; bytes @offset to @got are taken back
- * and will be read again.  At most READER_UNREAD_BYTES, and only directly after that call.
+ * @iov, @count, @offset: where the last reader_scatter()s, @got bytes in all, put them (as it was before); bytes
+ * @offset to @got are taken back and will be read again.  At most READER_UNREAD_BYTES, and only directly after that
+ * call.
  */
 void reader_unread(struct ferry_reader *reader, const struct iovec *iov, int count, size_t offset, size_t got);
 

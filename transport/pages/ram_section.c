@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* ram_section.c - guest memory in the main stream: records, out and back */
+#include "ram_section.h"
+
+#include "bytes.h"
+#include "ram_run.h"
+#include "reader.h"
+#include "writer.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FLAGS_MASK (FERRY_PAGE_BYTES - 1)
+
+/* ---- the block list -------------------------------------------------------------------------------------------- */
+
+void ram_put_blocks(struct ferry_writer *writer, const struct ram_map *map)
+{
+    ferry_put_be64(writer, map->total_bytes | RAM_MEM_SIZE);
+    for (unsigned i = 0; i < map->count; i++) {
+        ferry_put_cstr8(writer, map->blocks[i]->info.name);
+        ferry_put_be64(writer, map->blocks[i]->info.length);
+    }
+}
+
+static int get_block(struct ram_loader *loader, struct ferry_reader *reader, uint64_t left, uint64_t *length)
+{
+    char name[256];
+    struct ferry_error err;
+    struct ram_block *block;
+    uint64_t gpa;
+    int ret = ferry_get_cstr8(reader, name);
+
+    if (ret == 0)
+        ret = ferry_get_be64(reader, length);
+    if (ret == 0 && loader->has_gpa)
+        ret = ferry_get_be64(reader, &gpa);
+    if (ret < 0)
+        return ret;
+    if (*length == 0 || *length % FERRY_PAGE_BYTES || *length > left)
+        return ferry_reader_fail(reader, -EPROTO,
+                                 "block '%s' of %" PRIu64 " bytes: whole pages and at most the %" PRIu64
+                                 " bytes that the list still has are possible",
+                                 name, *length, left);
+    for (unsigned i = 0; i < loader->count; i++)
+        if (!strcmp(loader->blocks[i]->info.name, name))
+            return ferry_reader_fail(reader, -EPROTO, "block '%s' stands twice in the block list", name);
+    ret = loader->ops->announce(loader->opaque, name, *length, &block, &err);
+    if (ret < 0)
+        return ferry_reader_fail(reader, ret, "%s", ferry_error_text(&err));
+    loader->blocks[loader->count++] = block;
+    return 0;
+}
+
+static int get_blocks(struct ram_loader *loader, struct ferry_reader *reader, uint64_t total)
+{
+    if (loader->blocks)
+        return ferry_reader_fail(reader, -EPROTO, "a second block list");
+    if (total > FERRY_RAM_BYTES_MAX)
+        return ferry_reader_fail(reader, -EPROTO, "%" PRIu64 " bytes of RAM, at most %" PRIu64 " are taken", total,
+                                 FERRY_RAM_BYTES_MAX);
+    loader->blocks = calloc(FERRY_BLOCKS_MAX, sizeof(loader->blocks[0]));
+    if (!loader->blocks)
+        return ferry_reader_fail(reader, -ENOMEM, "no memory for the block list");
+    while (total > 0) {
+        uint64_t length;
+        int ret;
+
+        if (loader->count == FERRY_BLOCKS_MAX)
+            return ferry_reader_fail(reader, -EPROTO, "more than %d blocks", FERRY_BLOCKS_MAX);
+        ret = get_block(loader, reader, total, &length);
+        if (ret < 0)
+            return ret;
+        total -= length;
+    }
+    return 0;
+}
+
+/* ---- records, out ---------------------------------------------------------------------------------------------- */
+
+static void put_record(struct ferry_writer *writer, const struct ram_block **last, const struct ram_block *block,
+                       uint64_t page, enum ram_flag flag)
+{
+    uint64_t word = (page << FERRY_PAGE_SHIFT) | flag;
+
+    if (*last == block) {
+        ferry_put_be64(writer, word | RAM_CONTINUE);
+        return;
+    }
+    ferry_put_be64(writer, word);
+    ferry_put_cstr8(writer, block->info.name);
+    *last = block;
+}
+
+void ram_put_batch(struct ferry_writer *writer, const struct ram_block **last, const struct page_batch *batch)
+{
+    for (unsigned i = 0; i < batch->normal; i++) {
+        put_record(writer, last, batch->block, batch->pages[i], RAM_PAGE);
+        ferry_put_ref(writer, batch->block->host + (batch->pages[i] << FERRY_PAGE_SHIFT), FERRY_PAGE_BYTES);
+    }
+    for (unsigned i = batch->normal; i < batch->count; i++) {
+        put_record(writer, last, batch->block, batch->pages[i], RAM_ZERO);
+        ferry_put_u8(writer, 0);
+    }
+}
+
+void ram_put_eos(struct ferry_writer *writer)
+{
+    ferry_put_be64(writer, RAM_EOS);
+}
+
+/* ---- records, back --------------------------------------------------------------------------------------------- */
+
+void ram_loader_init(struct ram_loader *loader, const struct ram_loader_ops *ops, void *opaque, struct placer *placer)
+{
+    memset(loader, 0, sizeof(*loader));
+    loader->ops = ops;
+    loader->opaque = opaque;
+    loader->placer = placer;
+    loader->window = 1;
+}
+
+void ram_loader_clear(struct ram_loader *loader)
+{
+    free(loader->blocks);
+    loader->blocks = NULL;
+    loader->count = 0;
+}
+
+/* The block that a page record speaks of. */
+static int get_record_block(struct ram_loader *loader, struct ferry_reader *reader, uint64_t word)
+{
+    char name[256];
+    int ret;
+
+    if (word & RAM_CONTINUE) {
+        if (!loader->last)
+            return ferry_reader_fail(reader, -EPROTO, "a page continues a block, but none came before");
+        return 0;
+    }
+    ret = ferry_get_cstr8(reader, name);
+    if (ret < 0)
+        return ret;
+    for (unsigned i = 0; i < loader->count; i++) {
+        if (!strcmp(loader->blocks[i]->info.name, name)) {
+            loader->last = loader->blocks[i];
+            return 0;
+        }
+    }
+    return ferry_reader_fail(reader, -EPROTO, "a page of block '%s', which is not in the block list", name);
+}
+
+/* Place the zero pages that were collected: they come one record a page, but mostly in long runs. */
+static int place_zeros(struct ram_loader *loader, struct ferry_reader *reader)
+{
+    struct ferry_error err;
+    uint64_t pages = loader->zero_pages;
+    int ret;
+
+    if (pages == 0)
+        return 0;
+    loader->zero_pages = 0;
+    loader->counts.zero += pages;
+    ret = loader->placer->ops->zero(loader->placer, loader->zero_block, loader->zero_first, pages, &err);
+    return ret < 0 ? ferry_reader_fail(reader, ret, "%s", ferry_error_text(&err)) : 0;
+}
+
+static int get_zero(struct ram_loader *loader, struct ferry_reader *reader, uint64_t page)
+{
+    uint8_t fill;
+    int ret = ferry_get_u8(reader, &fill);
+
+    if (ret < 0)
+        return ret;
+    if (fill != 0)
+        return ferry_reader_fail(reader, -EPROTO, "block '%s' page %" PRIu64 ": a zero page filled with 0x%02x",
+                                 loader->last->info.name, page, fill);
+    if (loader->zero_pages > 0 && loader->zero_block == loader->last &&
+        loader->zero_first + loader->zero_pages == page) {
+        loader->zero_pages++;
+        return 0;
+    }
+    ret = place_zeros(loader, reader);
+    loader->zero_block = loader->last;
+    loader->zero_first = page;
+    loader->zero_pages = 1;
+    return ret;
+}
+
+/* One record about a page.  @flag is ZERO or PAGE. */
+static int get_page_record(struct ram_loader *loader, struct ferry_reader *reader, uint64_t word, unsigned flag)
+{
+    uint64_t page = word >> FERRY_PAGE_SHIFT;
+    int ret = get_record_block(loader, reader, word);
+
+    if (ret < 0)
+        return ret;
+    if (page >= loader->last->pages)
+        return ferry_reader_fail(reader, -EPROTO, "block '%s': page %" PRIu64 " of %" PRIu64, loader->last->info.name,
+                                 page, loader->last->pages);
+    if (flag == RAM_ZERO)
+        return get_zero(loader, reader, page);
+    ret = place_zeros(loader, reader);
+    return ret < 0 ? ret : ram_get_run(loader, reader, page);
+}
+
+int ram_get_body(struct ram_loader *loader, struct ferry_reader *reader)
+{
+    for (;;) {
+        uint64_t word;
+        unsigned flag;
+        int ret = ferry_get_be64(reader, &word);
+
+        if (ret < 0)
+            return ret;
+        flag = word & FLAGS_MASK & ~RAM_CONTINUE;
+        if (flag != RAM_ZERO && flag != RAM_PAGE && (word & RAM_CONTINUE))
+            flag = FLAGS_MASK;
+        switch (flag) {
+        case RAM_ZERO:
+        case RAM_PAGE:
+            ret = get_page_record(loader, reader, word, flag);
+            break;
+        case RAM_MEM_SIZE:
+            ret = get_blocks(loader, reader, word & ~(uint64_t)FLAGS_MASK);
+            break;
+        case RAM_MULTIFD_FLUSH:
+            break;
+        case RAM_EOS:
+            return place_zeros(loader, reader);
+        case RAM_XBZRLE:
+        case RAM_XBZRLE | RAM_CONTINUE:
+            return ferry_reader_fail(reader, -ENOTSUP, "xbzrle pages are not understood");
+        case RAM_COMPRESS_PAGE:
+            return ferry_reader_fail(reader, -ENOTSUP, "compressed pages in the main stream are not understood");
+        default:
+            return ferry_reader_fail(reader, -EPROTO, "a RAM record with flags 0x%03x", (unsigned)(word & FLAGS_MASK));
+        }
+        if (ret < 0)
+            return ret;
+    }
+}

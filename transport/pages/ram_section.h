@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* ram_section.h - guest memory in the main stream: the body of the "ram" sections
+ *
+ *      record = be64 (offset in the block | flags), then by flag:
+ *
+ *      MEM_SIZE   block list: name, length, ...        (once, in START)
+ *      PAGE       [name] 4096 bytes
+ *      ZERO       [name] one byte 0
+ *      EOS        nothing; ends the body
+ *
+ * [name] is there unless CONTINUE says "the same block as the page record before".  Layout: docs/protocol.md.
+ */
+#ifndef PAGES_RAM_SECTION_H
+#define PAGES_RAM_SECTION_H
+
+#include "batch.h"
+#include "placer.h"
+#include "ram_map.h"
+
+#include <ferry/stream.h>
+#include <stdbool.h>
+
+#define RAM_SECTION_NAME    "ram"
+#define RAM_SECTION_VERSION 4
+
+enum ram_flag {
+    RAM_ZERO = 0x002,
+    RAM_MEM_SIZE = 0x004,
+    RAM_PAGE = 0x008,
+    RAM_EOS = 0x010,
+    RAM_CONTINUE = 0x020,
+    RAM_XBZRLE = 0x040,
+    RAM_HOOK = 0x080,
+    RAM_COMPRESS_PAGE = 0x100,
+    RAM_MULTIFD_FLUSH = 0x200,
+};
+
+/* ---- source ---- */
+
+void ram_put_blocks(struct ferry_writer *writer, const struct ram_map *map);
+
+/**
+ * ram_put_batch() - one record per page
+ * @last: the block of the page record before on this channel, kept here between calls; starts as NULL
+ *
+ * Pages with content go out by reference: see ferry_put_ref().
+ */
+void ram_put_batch(struct ferry_writer *writer, const struct ram_block **last, const struct page_batch *batch);
+
+void ram_put_eos(struct ferry_writer *writer);
+
+/* ---- destination ---- */
+
+struct ram_loader_ops {
+    /* The stream announces a block: say which one it is here, or refuse. */
+    int (*announce)(void *opaque, const char *name, uint64_t length, struct ram_block **block, struct ferry_error *err);
+};
+
+struct ram_counts {
+    uint64_t normal;  /* pages that came with content */
+    uint64_t zero;    /* pages that came as zero */
+    uint64_t guessed; /* of the normal ones: read into place before their record was seen */
+};
+
+struct ram_loader {
+    const struct ram_loader_ops *ops;
+    void *opaque;
+    struct placer *placer;
+    bool has_gpa; /* block entries carry a guest-physical address (capability x-ignore-shared) */
+
+    /* the loader's own */
+    struct ram_block **blocks; /* announced; owned array */
+    unsigned count;
+    const struct ram_block *last; /* for CONTINUE */
+    const struct ram_block *zero_block;
+    uint64_t zero_first, zero_pages; /* zero pages not yet placed: a run in zero_block */
+    unsigned window;                 /* how many pages are guessed to follow */
+    uint64_t next_page;              /* the page that would continue the run */
+    struct ram_counts counts;
+};
+
+void ram_loader_init(struct ram_loader *loader, const struct ram_loader_ops *ops, void *opaque, struct placer *placer);
+void ram_loader_clear(struct ram_loader *loader);
+
+/* Read one body, its EOS included, into place.  Returns 0 or the reader's error. */
+int ram_get_body(struct ram_loader *loader, struct ferry_reader *reader) FERRY_CHECK;
+
+#endif

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* converge.c - decide after each round: another one, switch over, or it cannot work
+ *
+ *   what is left     |\
+ *                    | \                    Switching as soon as the rest fits the downtime limit would spend the limit.
+ *        limit - - - | -\- - - - - - -      While the rest still shrinks, another round is cheap and the pause gets
+ *                    |   \___               shorter, so the source goes on to the flat part and switches there.
+ *                    |       '----x switch
+ *                    +-------------- rounds
+ */
+#include "converge.h"
+
+#include "clock.h"
+
+#define GOOD_ENOUGH_NS NS_PER_MS /* a rest this short is not worth another round */
+#define MORE_ROUNDS    12        /* after it fits, go on for at most this many */
+
+/* bytes at a rate, in ns */
+static uint64_t time_ns(uint64_t bytes, uint64_t bytes_per_sec)
+{
+    if (bytes == 0)
+        return 0;
+    return bytes_per_sec ? (uint64_t)((double)bytes * NS_PER_SEC / (double)bytes_per_sec) : UINT64_MAX;
+}
+
+/* The rest became at least a quarter smaller in the last round. */
+static int shrinks(const struct converge_figures *f)
+{
+    return f->previous_pending_bytes == 0 || f->pending_bytes < f->previous_pending_bytes / 4 * 3;
+}
+
+/* Either outrun the guest's writes, or carry all that it keeps dirty within the limit: whichever is less. */
+static uint64_t needed(const struct converge_figures *f)
+{
+    uint64_t outrun = f->dirty_bytes_per_sec + f->dirty_bytes_per_sec / 8;
+    double within = f->downtime_limit_ns ? (double)(f->pending_bytes + f->device_bytes) * NS_PER_SEC /
+                                               (double)f->downtime_limit_ns
+                                         : (double)outrun;
+
+    return within < (double)outrun ? (uint64_t)within : outrun;
+}
+
+struct converge_decision converge_decide(const struct converge_figures *f)
+{
+    struct converge_decision decision = {
+        .verdict = FERRY_VERDICT_CONVERGING,
+        .expected_downtime_ns = time_ns(f->pending_bytes + f->device_bytes, f->bytes_per_sec),
+    };
+
+    if (f->pending_bytes == 0) {
+        decision.verdict = FERRY_VERDICT_SWITCH;
+    } else if (decision.expected_downtime_ns <= f->downtime_limit_ns) {
+        if (decision.expected_downtime_ns <= GOOD_ENOUGH_NS || !shrinks(f) || f->fitting_rounds >= MORE_ROUNDS)
+            decision.verdict = FERRY_VERDICT_SWITCH;
+    } else if (f->dirty_bytes_per_sec >= f->bytes_per_sec && !shrinks(f)) {
+        decision.verdict = FERRY_VERDICT_CANNOT;
+        decision.needed_bytes_per_sec = needed(f);
+    }
+    return decision;
+}

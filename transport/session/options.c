@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* options.c - the table of options: every name, form, bound, default and help stands in it once */
+#include "options.h"
+
+#include "clock.h"
+#include "units.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum option_type {
+    OPT_RATE,
+    OPT_TIME,
+    OPT_UINT,
+    OPT_SWITCH,
+    OPT_CHOICE,
+};
+
+struct option_row {
+    const char *name;
+    enum option_type type;
+    size_t offset; /* of a uint64_t in struct ferry_options */
+    uint64_t min, max;
+    const char *def;
+    const char *form;
+    bool live;
+    const char *help;
+};
+
+#define VALUE(field) offsetof(struct ferry_options, field)
+
+static const struct option_row rows[] = {
+    { "max-bandwidth", OPT_RATE, VALUE(max_bandwidth), 1, UINT64_MAX, "unlimited", "RATE", true,
+      "bytes that all channels together may send: 600MiB/s, 5Gbit/s, unlimited" },
+    { "downtime-limit", OPT_TIME, VALUE(downtime_limit_ns), 0, 2000 * NS_PER_SEC, "300ms", "TIME", true,
+      "how long the guest may stand still at the switch" },
+    { "give-up-after", OPT_UINT, VALUE(give_up_after), 0, 1000000, "0", "ROUNDS", true,
+      "fail after this many rounds that cannot converge; 0: go on until cancelled" },
+    { "connect-timeout", OPT_TIME, VALUE(connect_timeout_ns), 0, 3600 * NS_PER_SEC, "3s", "TIME", false,
+      "how long the source tries to reach a destination that is not there yet" },
+    { "prefault", OPT_SWITCH, VALUE(prefault), 0, 1, "on", "on|off", false,
+      "destination: make memory ready ahead of the data, with a helper thread" },
+    { "tracker", OPT_CHOICE, VALUE(tracker), 0, TRACKER_UFFD_SYNC, "auto", "auto|uffd-async|uffd-sync", false,
+      "source: how written pages are found; auto takes the best this kernel has" },
+};
+
+static const struct option_row *find(const char *name, struct ferry_error *err)
+{
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        if (!strcmp(rows[i].name, name))
+            return &rows[i];
+    ferry_error_set(err, -ENOENT, "there is no option '%s'", name);
+    return NULL;
+}
+
+bool ferry_option_info(unsigned index, struct ferry_option_info *info)
+{
+    if (index >= sizeof(rows) / sizeof(rows[0]))
+        return false;
+    info->name = rows[index].name;
+    info->form = rows[index].form;
+    info->default_value = rows[index].def;
+    info->help = rows[index].help;
+    info->live = rows[index].live;
+    return true;
+}
+
+int options_check_live(const char *name, struct ferry_error *err)
+{
+    const struct option_row *row = find(name, err);
+
+    if (!row)
+        return -ENOENT;
+    if (!row->live)
+        return ferry_error_set(err, -EPERM, "option '%s' cannot be changed while a migration runs", name);
+    return 0;
+}
+
+/* The place of @text among the words of "a|b|c". */
+static int parse_choice(const char *form, const char *text, uint64_t *value, struct ferry_error *err)
+{
+    size_t bytes = strlen(text);
+
+    *value = 0;
+    for (const char *word = form;; word = strchr(word, '|') + 1) {
+        if (strcspn(word, "|") == bytes && !strncmp(word, text, bytes))
+            return 0;
+        if (!strchr(word, '|'))
+            return ferry_error_set(err, -EINVAL, "'%s' is not one of %s", text, form);
+        (*value)++;
+    }
+}
+
+static int parse(const struct option_row *row, const char *text, uint64_t *value, struct ferry_error *err)
+{
+    switch (row->type) {
+    case OPT_RATE:
+        return units_parse_rate(text, value, err);
+    case OPT_TIME:
+        return units_parse_time(text, value, err);
+    case OPT_UINT:
+        return units_parse_uint(text, row->min, row->max, value, err);
+    case OPT_SWITCH:
+        *value = !strcmp(text, "on");
+        return *value || !strcmp(text, "off") ? 0 : ferry_error_set(err, -EINVAL, "'%s' is neither on nor off", text);
+    case OPT_CHOICE:
+        return parse_choice(row->form, text, value, err);
+    }
+    return -EINVAL;
+}
+
+int ferry_options_set(struct ferry_options *options, const char *name, const char *value, struct ferry_error *err)
+{
+    const struct option_row *row = find(name, err);
+    uint64_t parsed;
+    int ret;
+
+    if (!row)
+        return -ENOENT;
+    ret = parse(row, value, &parsed, err);
+    if (ret == 0 && (parsed < row->min || parsed > row->max))
+        ret = ferry_error_set(err, -ERANGE, "'%s' is out of bounds", value);
+    if (ret < 0) {
+        ferry_error_prefix(err, "option %s", name);
+        return ret;
+    }
+    memcpy((char *)options + row->offset, &parsed, sizeof(parsed));
+    return 0;
+}
+
+static int print_choice(const char *form, uint64_t value, char *to, size_t room)
+{
+    const char *word = form;
+
+    while (value-- > 0)
+        word = strchr(word, '|') + 1;
+    return snprintf(to, room, "%.*s", (int)strcspn(word, "|"), word);
+}
+
+int ferry_options_get(const struct ferry_options *options, const char *name, char *to, size_t room,
+                      struct ferry_error *err)
+{
+    const struct option_row *row = find(name, err);
+    uint64_t value;
+    int bytes;
+
+    if (!row)
+        return -ENOENT;
+    memcpy(&value, (const char *)options + row->offset, sizeof(value));
+    if (row->type == OPT_RATE && value == UNITS_UNLIMITED)
+        bytes = snprintf(to, room, "unlimited");
+    else if (row->type == OPT_TIME)
+        bytes = snprintf(to, room, "%" PRIu64 "ns", value);
+    else if (row->type == OPT_SWITCH)
+        bytes = snprintf(to, room, value ? "on" : "off");
+    else if (row->type == OPT_CHOICE)
+        bytes = print_choice(row->form, value, to, room);
+    else
+        bytes = snprintf(to, room, "%" PRIu64, value);
+    if (bytes < 0 || (size_t)bytes >= room)
+        return ferry_error_set(err, -ENOSPC, "option %s: no room for its value", name);
+    return 0;
+}
+
+struct ferry_options *ferry_options_new(void)
+{
+    struct ferry_options *options = calloc(1, sizeof(*options));
+
+    for (size_t i = 0; options && i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if (ferry_options_set(options, rows[i].name, rows[i].def, NULL) < 0) {
+            free(options);
+            return NULL;
+        }
+    }
+    return options;
+}
+
+void ferry_options_free(struct ferry_options *options)
+{
+    free(options);
+}

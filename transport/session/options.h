@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* options.h - the values behind the table of options */
+#ifndef SESSION_OPTIONS_H
+#define SESSION_OPTIONS_H
+
+#include <ferry/options.h>
+#include <stdint.h>
+
+enum tracker_choice {
+    TRACKER_AUTO,
+    TRACKER_UFFD_ASYNC,
+    TRACKER_UFFD_SYNC,
+};
+
+struct ferry_options {
+    uint64_t max_bandwidth;      /* bytes per second; UNITS_UNLIMITED */
+    uint64_t downtime_limit_ns;
+    uint64_t give_up_after;      /* rounds; 0: never */
+    uint64_t connect_timeout_ns;
+    uint64_t prefault;           /* 0 or 1 */
+    uint64_t tracker;            /* enum tracker_choice */
+};
+
+/* -ENOENT for an unknown name, -EPERM for one that is not live. */
+int options_check_live(const char *name, struct ferry_error *err);
+
+#endif

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* phase.c - which phase may follow which
+ *
+ *      none -> setup -> active -> device -> completed
+ *                 \        \         \
+ *                  '--------'---------'--> failed
+ *                  '--------'---------'--> cancelling -> cancelled | failed
+ */
+#include "phase.h"
+
+#include <stddef.h>
+
+#define TO(phase) (1u << (phase))
+#define ENDS      (TO(FERRY_PHASE_FAILED) | TO(FERRY_PHASE_CANCELLING))
+
+static const unsigned allowed[] = {
+    [FERRY_PHASE_NONE] = TO(FERRY_PHASE_SETUP),
+    [FERRY_PHASE_SETUP] = TO(FERRY_PHASE_ACTIVE) | ENDS,
+    [FERRY_PHASE_ACTIVE] = TO(FERRY_PHASE_DEVICE) | ENDS,
+    [FERRY_PHASE_DEVICE] = TO(FERRY_PHASE_COMPLETED) | ENDS,
+    [FERRY_PHASE_CANCELLING] = TO(FERRY_PHASE_CANCELLED) | TO(FERRY_PHASE_FAILED),
+    [FERRY_PHASE_COMPLETED] = 0,
+    [FERRY_PHASE_CANCELLED] = 0,
+    [FERRY_PHASE_FAILED] = 0,
+};
+
+static const char *const names[] = {
+    [FERRY_PHASE_NONE] = "none",
+    [FERRY_PHASE_SETUP] = "setup",
+    [FERRY_PHASE_ACTIVE] = "active",
+    [FERRY_PHASE_DEVICE] = "device",
+    [FERRY_PHASE_COMPLETED] = "completed",
+    [FERRY_PHASE_CANCELLING] = "cancelling",
+    [FERRY_PHASE_CANCELLED] = "cancelled",
+    [FERRY_PHASE_FAILED] = "failed",
+};
+
+bool phase_allowed(enum ferry_phase from, enum ferry_phase to)
+{
+    return allowed[from] & TO(to);
+}
+
+bool phase_is_final(enum ferry_phase phase)
+{
+    return phase != FERRY_PHASE_NONE && allowed[phase] == 0;
+}
+
+const char *ferry_phase_name(enum ferry_phase phase)
+{
+    return (size_t)phase < sizeof(names) / sizeof(names[0]) ? names[phase] : "unknown";
+}
+
+const char *ferry_verdict_name(enum ferry_verdict verdict)
+{
+    switch (verdict) {
+    case FERRY_VERDICT_CONVERGING:
+        return "converging";
+    case FERRY_VERDICT_SWITCH:
+        return "switch-over";
+    case FERRY_VERDICT_CANNOT:
+        return "cannot-converge";
+    default:
+        return "none";
+    }
+}
