@@ -2,10 +2,9 @@
 /* converge.c - decide after each round: another one, switch over, or it cannot work
  *
  *   what is left     |\
- *                    | \                    Switching as soon as the rest fits the downtime limit would spend the limit.
- *        limit - - - | -\- - - - - - -      While the rest still shrinks, another round is cheap and the pause gets
- *                    |   \___               shorter, so the source goes on to the flat part and switches there.
- *                    |       '----x switch
+ *                    | \                    Switching as soon as the rest fits the downtime limit would spend the
+ * limit. limit - - - | -\- - - - - - -      While the rest still shrinks, another round is cheap and the pause gets |
+ * \___               shorter, so the source goes on to the flat part and switches there. |       '----x switch
  *                    +-------------- rounds
  */
 #include "converge.h"
@@ -33,9 +32,9 @@ static int shrinks(const struct converge_figures *f)
 static uint64_t needed(const struct converge_figures *f)
 {
     uint64_t outrun = f->dirty_bytes_per_sec + f->dirty_bytes_per_sec / 8;
-    double within = f->downtime_limit_ns ? (double)(f->pending_bytes + f->device_bytes) * NS_PER_SEC /
-                                               (double)f->downtime_limit_ns
-                                         : (double)outrun;
+    double within = f->downtime_limit_ns
+                        ? (double)(f->pending_bytes + f->device_bytes) * NS_PER_SEC / (double)f->downtime_limit_ns
+                        : (double)outrun;
 
     return within < (double)outrun ? (uint64_t)within : outrun;
 }

@@ -13,12 +13,12 @@ enum tracker_choice {
 };
 
 struct ferry_options {
-    uint64_t max_bandwidth;      /* bytes per second; UNITS_UNLIMITED */
+    uint64_t max_bandwidth; /* bytes per second; UNITS_UNLIMITED */
     uint64_t downtime_limit_ns;
-    uint64_t give_up_after;      /* rounds; 0: never */
+    uint64_t give_up_after; /* rounds; 0: never */
     uint64_t connect_timeout_ns;
-    uint64_t prefault;           /* 0 or 1 */
-    uint64_t tracker;            /* enum tracker_choice */
+    uint64_t prefault; /* 0 or 1 */
+    uint64_t tracker;  /* enum tracker_choice */
 };
 
 /* -ENOENT for an unknown name, -EPERM for one that is not live. */

@@ -4,7 +4,7 @@
  *      none -> setup -> active -> device -> completed
  *                 \        \         \
  *                  '--------'---------'--> failed
- *                  '--------'---------'--> cancelling -> cancelled | failed
+ *                  '--------'---------'--> cancelling -> cancelled | failed | completed (it came too late)
  */
 #include "phase.h"
 
@@ -18,21 +18,17 @@ static const unsigned allowed[] = {
     [FERRY_PHASE_SETUP] = TO(FERRY_PHASE_ACTIVE) | ENDS,
     [FERRY_PHASE_ACTIVE] = TO(FERRY_PHASE_DEVICE) | ENDS,
     [FERRY_PHASE_DEVICE] = TO(FERRY_PHASE_COMPLETED) | ENDS,
-    [FERRY_PHASE_CANCELLING] = TO(FERRY_PHASE_CANCELLED) | TO(FERRY_PHASE_FAILED),
+    [FERRY_PHASE_CANCELLING] = TO(FERRY_PHASE_CANCELLED) | TO(FERRY_PHASE_FAILED) | TO(FERRY_PHASE_COMPLETED),
     [FERRY_PHASE_COMPLETED] = 0,
     [FERRY_PHASE_CANCELLED] = 0,
     [FERRY_PHASE_FAILED] = 0,
 };
 
 static const char *const names[] = {
-    [FERRY_PHASE_NONE] = "none",
-    [FERRY_PHASE_SETUP] = "setup",
-    [FERRY_PHASE_ACTIVE] = "active",
-    [FERRY_PHASE_DEVICE] = "device",
-    [FERRY_PHASE_COMPLETED] = "completed",
-    [FERRY_PHASE_CANCELLING] = "cancelling",
-    [FERRY_PHASE_CANCELLED] = "cancelled",
-    [FERRY_PHASE_FAILED] = "failed",
+    [FERRY_PHASE_NONE] = "none",           [FERRY_PHASE_SETUP] = "setup",
+    [FERRY_PHASE_ACTIVE] = "active",       [FERRY_PHASE_DEVICE] = "device",
+    [FERRY_PHASE_COMPLETED] = "completed", [FERRY_PHASE_CANCELLING] = "cancelling",
+    [FERRY_PHASE_CANCELLED] = "cancelled", [FERRY_PHASE_FAILED] = "failed",
 };
 
 bool phase_allowed(enum ferry_phase from, enum ferry_phase to)

@@ -113,10 +113,10 @@ static ssize_t receive(struct ferry_reader *reader, const struct iovec *iov, int
 /* Have at least @need bytes buffered.  Returns how many there are, fewer only at the end of the stream. */
 static ssize_t fill(struct ferry_reader *reader, size_t need)
 {
-    if (buffered(reader) >= need)
-        return (ssize_t)buffered(reader);
     if (reader->error.errnum)
         return reader->error.errnum;
+    if (buffered(reader) >= need)
+        return (ssize_t)buffered(reader);
     if (reader->start + need + READ_AHEAD_BYTES > READER_BUFFER || buffered(reader) == 0) {
         memmove(reader->buf, reader->buf + reader->start, buffered(reader));
         reader->end -= reader->start;

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* destination.c - the receiving side: reads sections until the end, then lets the guest run
+ *
+ * Nothing here believes the stream: a section must be known by name and version, a body must end at its footer, memory
+ * must have come to its END and every device must have got its state before the guest is started.  On any failure the
+ * guest is not started and the process lives.
+ */
+#include "clock.h"
+#include "guest_parts.h"
+#include "log.h"
+#include "options.h"
+#include "placer.h"
+#include "ram_section.h"
+#include "reader.h"
+#include "return_path.h"
+#include "section.h"
+#include "session.h"
+#include "state_sections.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+struct destination {
+    struct ferry_session *session;
+    struct ferry_guest *guest;
+    struct ferry_reader *reader;
+    struct ferry_writer *return_path; /* NULL until the source opens it */
+    struct placer *placer;
+    struct ram_loader ram;
+    uint32_t ram_id;
+    bool ram_started, ram_ended;
+};
+
+static int announce(void *opaque, const char *name, uint64_t length, struct ram_block **block, struct ferry_error *err)
+{
+    struct destination *destination = opaque;
+
+    return guest_announced_block(destination->guest, name, length, block, err);
+}
+
+static const struct ram_loader_ops loader_ops = { .announce = announce };
+
+static void note_progress(struct destination *destination)
+{
+    struct ferry_stats *stats = session_stats_lock(destination->session);
+
+    stats->ram.total_bytes = destination->guest->ram.total_bytes;
+    stats->ram.normal_pages = destination->ram.counts.normal;
+    stats->ram.zero_pages = destination->ram.counts.zero;
+    stats->wire.bytes = ferry_reader_offset(destination->reader);
+    session_stats_unlock(destination->session);
+}
+
+/* The first bytes: is it a stream, of this machine, with capabilities we have? */
+static int load_prologue(struct destination *destination, struct ferry_error *err)
+{
+    struct ferry_reader *reader = destination->reader;
+    struct section_configuration config;
+    int ret = section_get_header(reader);
+
+    if (ret == 0)
+        ret = section_get_configuration(reader, &config);
+    if (ret < 0)
+        return ferry_reader_status(reader, err);
+    if (strcmp(config.machine, destination->guest->machine))
+        return ferry_error_set(err, -EINVAL, "%s: the source is a machine '%s', this is a '%s'",
+                               ferry_channel_label(destination->session->chan), config.machine,
+                               destination->guest->machine);
+    if (config.capabilities > 0)
+        return ferry_error_set(err, -ENOTSUP, "%s: capability '%s' is not understood",
+                               ferry_channel_label(destination->session->chan), config.capability[0]);
+    return 0;
+}
+
+static int load_ram(struct destination *destination, const struct section_item *item)
+{
+    int ret;
+
+    if (destination->ram_ended)
+        return ferry_reader_fail(destination->reader, -EPROTO, "memory goes on after its end");
+    ret = ram_get_body(&destination->ram, destination->reader);
+    if (ret == 0)
+        ret = section_get_footer(destination->reader, item);
+    if (ret == 0 && item->type == SECTION_END)
+        destination->ram_ended = true;
+    note_progress(destination);
+    return ret;
+}
+
+static int load_first(struct destination *destination, const struct section_item *item)
+{
+    if (strcmp(item->idstr, RAM_SECTION_NAME) || item->instance_id != 0)
+        return ferry_reader_fail(destination->reader, -ENOENT, "iterative section '%s' is not known here", item->idstr);
+    if (item->version_id != RAM_SECTION_VERSION)
+        return ferry_reader_fail(destination->reader, -EPROTO, "memory in version %" PRIu32 ", only %d is understood",
+                                 item->version_id, RAM_SECTION_VERSION);
+    if (destination->ram_started)
+        return ferry_reader_fail(destination->reader, -EPROTO, "memory starts twice");
+    destination->ram_started = true;
+    destination->ram_id = item->id;
+    return load_ram(destination, item);
+}
+
+static int load_next(struct destination *destination, const struct section_item *item)
+{
+    if (!destination->ram_started || item->id != destination->ram_id)
+        return ferry_reader_fail(destination->reader, -EPROTO, "section %" PRIu32 " goes on but was never started",
+                                 item->id);
+    return load_ram(destination, item);
+}
+
+static int open_return_path(struct destination *destination)
+{
+    struct ferry_error err;
+
+    if (!destination->return_path)
+        destination->return_path = ferry_reader_return_path(destination->reader, &err);
+    return destination->return_path ? 0 : ferry_reader_fail(destination->reader, -ENOTSUP, "%s", err.text);
+}
+
+static int answer_ping(struct destination *destination)
+{
+    struct ferry_error err;
+    uint32_t cookie;
+    int ret = ferry_get_be32(destination->reader, &cookie);
+
+    if (ret < 0)
+        return ret;
+    if (!destination->return_path)
+        return ferry_reader_fail(destination->reader, -EPROTO, "a ping without a return path to answer on");
+    ret = return_path_pong(destination->return_path, cookie, &err);
+    return ret < 0 ? ferry_reader_fail(destination->reader, ret, "%s", err.text) : 0;
+}
+
+static int load_command(struct destination *destination, const struct section_item *item)
+{
+    struct ferry_reader *reader = destination->reader;
+    uint16_t expected = item->command == COMMAND_PING ? sizeof(uint32_t) : 0;
+
+    switch (item->command) {
+    case COMMAND_OPEN_RETURN_PATH:
+    case COMMAND_PING:
+    case COMMAND_SWITCHOVER_START:
+        break;
+    default:
+        return ferry_reader_fail(reader, -ENOTSUP, "command %u (%s) is not understood", item->command,
+                                 section_command_name(item->command));
+    }
+    if (item->bytes != expected)
+        return ferry_reader_fail(reader, -EPROTO, "command %s with %u bytes instead of %u",
+                                 section_command_name(item->command), item->bytes, expected);
+    if (item->command == COMMAND_OPEN_RETURN_PATH)
+        return open_return_path(destination);
+    return item->command == COMMAND_PING ? answer_ping(destination) : 0;
+}
+
+static int load_items(struct destination *destination, struct ferry_error *err)
+{
+    struct section_item item;
+    int ret;
+
+    do {
+        ret = section_get_item(destination->reader, &item);
+        if (ret < 0)
+            break;
+        switch (item.type) {
+        case SECTION_START:
+            ret = load_first(destination, &item);
+            break;
+        case SECTION_PART:
+        case SECTION_END:
+            ret = load_next(destination, &item);
+            break;
+        case SECTION_FULL:
+            ret = state_sections_load(destination->guest, destination->reader, &item, err);
+            if (ret < 0)
+                return ret;
+            break;
+        case SECTION_COMMAND:
+            ret = load_command(destination, &item);
+            break;
+        default:
+            break;
+        }
+    } while (ret == 0 && item.type != SECTION_EOF);
+    return ret < 0 ? ferry_reader_status(destination->reader, err) : 0;
+}
+
+/* The end: nothing may be missing.  The description that follows is for people and is read past. */
+static int load_end(struct destination *destination, struct ferry_error *err)
+{
+    uint32_t bytes;
+    int ret;
+
+    if (!destination->ram_ended)
+        return ferry_error_set(err, -EPROTO, "%s: the stream ended, but memory did not come to its end",
+                               ferry_channel_label(destination->session->chan));
+    ret = section_get_vmdesc(destination->reader, &bytes);
+    if (ret == 0)
+        ret = ferry_reader_skip(destination->reader, bytes);
+    if (ret < 0)
+        return ferry_reader_status(destination->reader, err);
+    return state_sections_complete(destination->guest, err);
+}
+
+static int destination_load(struct destination *destination, struct ferry_error *err)
+{
+    struct ferry_session *session = destination->session;
+    int ret = load_prologue(destination, err);
+
+    if (ret == 0)
+        ret = session_enter(session, FERRY_PHASE_ACTIVE, err);
+    if (ret == 0)
+        ret = load_items(destination, err);
+    if (ret == 0)
+        ret = session_enter(session, FERRY_PHASE_DEVICE, err);
+    if (ret == 0)
+        ret = load_end(destination, err);
+    note_progress(destination);
+    if (ret == 0)
+        ret = session_commit(session, err);
+    if (ret == 0)
+        ret = guest_start(destination->guest, err);
+    return ret;
+}
+
+static int destination_run(struct ferry_session *session, struct ferry_error *err)
+{
+    struct destination destination = { .session = session, .guest = session->guest };
+    int ret = -ENOMEM;
+
+    destination.reader = ferry_reader_new(session->chan, err);
+    if (destination.reader)
+        destination.placer = placer_direct_new(&session->guest->ram, session->options.prefault, err);
+    if (destination.placer) {
+        ram_loader_init(&destination.ram, &loader_ops, &destination, destination.placer);
+        ret = destination_load(&destination, err);
+    }
+    if (destination.return_path && return_path_shut(destination.return_path, ret < 0, NULL) < 0)
+        log_warn(LOG_SESSION, "the source could not be told how it ended");
+    ram_loader_clear(&destination.ram);
+    placer_free(destination.placer);
+    ferry_writer_free(destination.return_path);
+    ferry_reader_free(destination.reader);
+    return ret;
+}
+
+struct ferry_session *ferry_destination_start(struct ferry_guest *guest, struct ferry_channel *chan,
+                                              const struct ferry_options *options, struct ferry_error *err)
+{
+    if (!(ferry_channel_directions(chan) & FERRY_READ)) {
+        ferry_error_set(err, -EINVAL, "%s: cannot be read, so nothing can be received", ferry_channel_label(chan));
+        return NULL;
+    }
+    return session_start(guest, chan, options, destination_run, err);
+}

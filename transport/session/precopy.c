@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* precopy.c - rounds over the dirty memory of a running guest
+ *
+ * In the first round every page is sent once, and the pages that were never touched are sent as zero unread.  That list
+ * is made after the trackers have started, so that a page touched after it was made is found by the next sync.
+ */
+#include "precopy.h"
+
+#include "clock.h"
+#include "log.h"
+#include "options.h"
+#include "populated.h"
+#include "ram_section.h"
+#include "writer.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TELLING_BYTES (4u << 20) /* a shorter round says nothing about the channel's rate */
+
+static void free_maps(struct dirty_map *maps, unsigned count)
+{
+    for (unsigned i = 0; maps && i < count; i++)
+        dirty_clear_memory(&maps[i]);
+    free(maps);
+}
+
+static struct dirty_map *make_maps(const struct ram_map *map, struct ferry_error *err)
+{
+    struct dirty_map *maps = calloc(map->count ? map->count : 1, sizeof(*maps));
+
+    for (unsigned i = 0; maps && i < map->count; i++) {
+        if (dirty_init(&maps[i], map->blocks[i]->pages) < 0) {
+            free_maps(maps, i);
+            maps = NULL;
+        }
+    }
+    if (!maps)
+        ferry_error_set(err, -ENOMEM, "no memory for the dirty bitmaps");
+    return maps;
+}
+
+/* The embedder's trackers; without any, ours: the one asked for, or the best. */
+static int watch(struct precopy *precopy, struct ferry_guest *guest, uint64_t choice, struct ferry_error *err)
+{
+    const char *name = choice == TRACKER_UFFD_SYNC ? "uffd-sync" : choice == TRACKER_UFFD_ASYNC ? "uffd-async" : NULL;
+
+    precopy->trackers = tracker_set_new(precopy->map, guest->trackers, guest->tracker_count, name, err);
+    return precopy->trackers ? 0 : -EIO;
+}
+
+int precopy_begin(struct precopy *precopy, struct ferry_guest *guest, uint64_t tracker_choice,
+                  struct ferry_writer *writer, struct ferry_error *err)
+{
+    int ret;
+
+    memset(precopy, 0, sizeof(*precopy));
+    precopy->map = &guest->ram;
+    precopy->writer = writer;
+    precopy->dirty = make_maps(precopy->map, err);
+    if (!precopy->dirty)
+        return -ENOMEM;
+    precopy->populated = make_maps(precopy->map, err);
+    if (!precopy->populated)
+        return -ENOMEM;
+    ret = watch(precopy, guest, tracker_choice, err);
+    for (unsigned i = 0; ret == 0 && i < precopy->map->count; i++) {
+        dirty_set_all(&precopy->dirty[i]);
+        precopy->pending_pages += precopy->map->blocks[i]->pages;
+        ret = populated_scan(precopy->map->blocks[i], &precopy->populated[i], err);
+    }
+    precopy->round.began_ns = clock_now_ns();
+    precopy->round.began_bytes = writer_flushed(writer);
+    return ret;
+}
+
+void precopy_end(struct precopy *precopy)
+{
+    tracker_set_free(precopy->trackers);
+    if (precopy->map) {
+        free_maps(precopy->dirty, precopy->map->count);
+        free_maps(precopy->populated, precopy->map->count);
+    }
+    memset(precopy, 0, sizeof(*precopy));
+}
+
+bool precopy_send_some(struct precopy *precopy)
+{
+    struct page_batch batch;
+
+    while (precopy->block < precopy->map->count) {
+        unsigned i = precopy->block;
+
+        batch_reset(&batch, precopy->map->blocks[i]);
+        if (batch_fill(&batch, &precopy->dirty[i], &precopy->page) == 0) {
+            precopy->block++;
+            precopy->page = 0;
+            continue;
+        }
+        batch_split_zero(&batch, precopy->populated ? &precopy->populated[i] : NULL);
+        ram_put_batch(precopy->writer, &precopy->last, &batch);
+        precopy->pending_pages -= batch.count;
+        precopy->normal += batch.normal;
+        precopy->zero += batch.count - batch.normal;
+        return true;
+    }
+    return false;
+}
+
+int precopy_sync(struct precopy *precopy, uint64_t *changed, struct ferry_error *err)
+{
+    *changed = 0;
+    for (unsigned i = 0; i < precopy->map->count; i++) {
+        uint64_t pages;
+        int ret = tracker_set_sync(precopy->trackers, precopy->map->blocks[i], &precopy->dirty[i], &pages, err);
+
+        if (ret < 0)
+            return ret;
+        *changed += pages;
+    }
+    precopy->pending_pages += *changed;
+    precopy->block = 0;
+    precopy->page = 0;
+    if (precopy->populated) {
+        free_maps(precopy->populated, precopy->map->count);
+        precopy->populated = NULL;
+    }
+    return 0;
+}
+
+static uint64_t per_sec(uint64_t bytes, int64_t ns)
+{
+    return ns > 0 ? (uint64_t)((double)bytes * NS_PER_SEC / (double)ns) : 0;
+}
+
+int precopy_end_round(struct precopy *precopy, uint64_t downtime_limit_ns, uint64_t device_bytes,
+                      struct converge_figures *figures, struct converge_decision *decision, struct ferry_error *err)
+{
+    struct precopy_round *round = &precopy->round;
+    uint64_t changed, bytes = writer_flushed(precopy->writer) - round->began_bytes;
+    int64_t now = clock_now_ns(), took = now - round->began_ns;
+    int ret = precopy_sync(precopy, &changed, err);
+
+    if (ret < 0)
+        return ret;
+    if (bytes >= TELLING_BYTES || round->bytes_per_sec == 0)
+        round->bytes_per_sec = per_sec(bytes, took);
+    *figures = (struct converge_figures){
+        .pending_bytes = precopy->pending_pages * FERRY_PAGE_BYTES,
+        .previous_pending_bytes = round->previous_pending_bytes,
+        .bytes_per_sec = round->bytes_per_sec,
+        .dirty_bytes_per_sec = per_sec(changed * FERRY_PAGE_BYTES, took),
+        .downtime_limit_ns = downtime_limit_ns,
+        .device_bytes = device_bytes,
+        .fitting_rounds = round->fitting,
+    };
+    *decision = converge_decide(figures);
+    round->fitting = decision->expected_downtime_ns <= downtime_limit_ns ? round->fitting + 1 : 0;
+    round->hopeless = decision->verdict == FERRY_VERDICT_CANNOT ? round->hopeless + 1 : 0;
+    round->previous_pending_bytes = figures->pending_bytes;
+    round->began_ns = now;
+    round->began_bytes += bytes;
+    log_debug(LOG_PRECOPY, "round over: %" PRIu64 " bytes at %" PRIu64 " B/s, %" PRIu64 " bytes dirty again, %s", bytes,
+              figures->bytes_per_sec, figures->pending_bytes, ferry_verdict_name(decision->verdict));
+    return 0;
+}

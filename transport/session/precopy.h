@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* precopy.h - rounds over the dirty memory of a running guest
+ *
+ *      begin: watch all blocks, every page is dirty
+ *      round: walk the dirty pages until none is left | ask the trackers what was written meanwhile
+ *
+ * Used by the source's thread alone.
+ */
+#ifndef SESSION_PRECOPY_H
+#define SESSION_PRECOPY_H
+
+#include "batch.h"
+#include "converge.h"
+#include "dirty.h"
+#include "guest_parts.h"
+
+#include <ferry/stream.h>
+
+struct precopy_round {
+    int64_t began_ns;
+    uint64_t began_bytes;
+    uint64_t previous_pending_bytes;
+    uint64_t bytes_per_sec; /* of the last round that said something */
+    unsigned fitting;       /* see converge_figures.fitting_rounds */
+    unsigned hopeless;      /* rounds in a row that cannot converge */
+};
+
+struct precopy {
+    const struct ram_map *map;
+    struct ferry_writer *writer;  /* borrowed */
+    struct tracker_set *trackers; /* owned */
+    struct dirty_map *dirty;      /* one per block; owned */
+    struct dirty_map *populated;  /* one per block, in the first round only; owned */
+    uint64_t pending_pages;
+    unsigned block; /* where the walk stands */
+    uint64_t page;
+    const struct ram_block *last; /* for CONTINUE */
+    uint64_t normal, zero;        /* pages sent so far */
+    struct precopy_round round;
+};
+
+/* Start watching; all pages are to be sent.  On failure call precopy_end() all the same. */
+int precopy_begin(struct precopy *precopy, struct ferry_guest *guest, uint64_t tracker_choice,
+                  struct ferry_writer *writer, struct ferry_error *err);
+void precopy_end(struct precopy *precopy);
+
+/* Send the next dirty pages: at most one batch.  False when none is left. */
+bool precopy_send_some(struct precopy *precopy);
+
+/* Ask the trackers; pages become dirty again.  *changed: how many. */
+int precopy_sync(struct precopy *precopy, uint64_t *changed, struct ferry_error *err);
+
+/* A round is over: sync, and what its figures say.  @device_bytes: state that goes over while the guest is stopped. */
+int precopy_end_round(struct precopy *precopy, uint64_t downtime_limit_ns, uint64_t device_bytes,
+                      struct converge_figures *figures, struct converge_decision *decision, struct ferry_error *err);
+
+#endif

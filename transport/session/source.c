@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* source.c - the sending side: setup, rounds while the guest runs, and the switch
+ *
+ *      header  configuration | START ram: block list | PART ram ... PART ram | END ram | devices | EOF description
+ *      '---------------- setup ---------------------' '------ active ------' '---------- device ----------------'
+ *                                     the guest runs  ------------------------|  stands still
+ *
+ * The destination starts the guest only when it has read everything up to the end of the description.  So until the
+ * last flush has succeeded the guest is the source's: whatever fails before, it is started again here.
+ */
+#include "clock.h"
+#include "log.h"
+#include "precopy.h"
+#include "ram_section.h"
+#include "section.h"
+#include "session.h"
+#include "state_sections.h"
+#include "writer.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#define PART_NS        (50 * NS_PER_MS) /* how long a PART section may grow */
+#define RAM_SECTION_ID 0
+
+struct source {
+    struct ferry_session *session;
+    struct ferry_guest *guest;
+    struct ferry_writer *writer;
+    struct precopy precopy;
+    uint64_t device_bytes; /* of state, estimated before and known after it was sent */
+    int64_t stopped_ns;    /* when the guest was stopped; 0: it runs */
+};
+
+static int source_setup(struct source *source, struct ferry_error *err)
+{
+    struct ferry_session *session = source->session;
+    struct ferry_writer *writer = source->writer;
+    struct ferry_stats *stats;
+    int ret = state_sections_size(source->guest, &source->device_bytes, err);
+
+    if (ret == 0)
+        ret = precopy_begin(&source->precopy, source->guest, session->options.tracker, writer, err);
+    if (ret < 0)
+        return ret;
+    section_put_header(writer);
+    section_put_configuration(writer, source->guest->machine);
+    section_put_first(writer, SECTION_START, RAM_SECTION_ID, RAM_SECTION_NAME, 0, RAM_SECTION_VERSION);
+    ram_put_blocks(writer, &source->guest->ram);
+    ram_put_eos(writer);
+    section_put_footer(writer, RAM_SECTION_ID);
+    ret = ferry_writer_flush(writer, err);
+    stats = session_stats_lock(session);
+    stats->time.setup_ns = clock_now_ns() - session->started_ns;
+    stats->ram.total_bytes = source->guest->ram.total_bytes;
+    strncpy(stats->tracker, tracker_set_name(source->precopy.trackers), sizeof(stats->tracker) - 1);
+    session_stats_unlock(session);
+    return ret;
+}
+
+static void note_pages(struct source *source)
+{
+    struct ferry_stats *stats = session_stats_lock(source->session);
+
+    stats->ram.remaining_bytes = source->precopy.pending_pages * FERRY_PAGE_BYTES;
+    stats->ram.normal_pages = source->precopy.normal;
+    stats->ram.zero_pages = source->precopy.zero;
+    stats->wire.bytes = writer_flushed(source->writer);
+    session_stats_unlock(source->session);
+}
+
+static void note_round(struct source *source, const struct converge_figures *figures,
+                       const struct converge_decision *decision)
+{
+    struct ferry_stats *stats = session_stats_lock(source->session);
+
+    stats->verdict = decision->verdict;
+    stats->ram.rounds++;
+    stats->ram.dirty_bytes_per_sec = figures->dirty_bytes_per_sec;
+    stats->wire.bytes_per_sec = figures->bytes_per_sec;
+    stats->wire.needed_bytes_per_sec = decision->needed_bytes_per_sec;
+    stats->time.expected_downtime_ns =
+        decision->expected_downtime_ns == UINT64_MAX ? -1 : (int64_t)decision->expected_downtime_ns;
+    session_stats_unlock(source->session);
+}
+
+/* One PART or END section: pages until none is left, or, in a PART, until it has grown for long enough. */
+static int send_section(struct source *source, enum section_type type, bool *more, struct ferry_error *err)
+{
+    int64_t until = type == SECTION_PART ? clock_now_ns() + PART_NS : INT64_MAX;
+    int ret;
+
+    section_put_next(source->writer, type, RAM_SECTION_ID);
+    do {
+        *more = precopy_send_some(&source->precopy);
+        note_pages(source);
+        ret = ferry_writer_status(source->writer, err);
+    } while (ret == 0 && *more && clock_now_ns() < until);
+    ram_put_eos(source->writer);
+    section_put_footer(source->writer, RAM_SECTION_ID);
+    return ret;
+}
+
+static int hopeless(struct source *source, const struct converge_figures *figures,
+                    const struct converge_decision *decision, struct ferry_error *err)
+{
+    uint64_t patience = atomic_load(&source->session->give_up_after);
+
+    if (patience == 0 || source->precopy.round.hopeless < patience)
+        return 0;
+    ferry_error_set(err, -ETIME,
+                    "cannot converge: the guest writes %" PRIu64 " MiB/s and the channel carries %" PRIu64
+                    " MiB/s; %" PRIu64 " MiB/s would be needed",
+                    figures->dirty_bytes_per_sec >> 20, figures->bytes_per_sec >> 20,
+                    decision->needed_bytes_per_sec >> 20);
+    ferry_error_hint(err, "raise max-bandwidth or downtime-limit, or slow the guest down");
+    return -ETIME;
+}
+
+/* Rounds, until what is left is worth stopping the guest for. */
+static int source_iterate(struct source *source, struct ferry_error *err)
+{
+    struct converge_decision decision;
+    struct converge_figures figures;
+    bool more;
+    int ret;
+
+    do {
+        do {
+            ret = send_section(source, SECTION_PART, &more, err);
+        } while (ret == 0 && more);
+        if (ret == 0)
+            ret = ferry_writer_flush(source->writer, err);
+        if (ret == 0)
+            ret = precopy_end_round(&source->precopy, atomic_load(&source->session->downtime_limit_ns),
+                                    source->device_bytes, &figures, &decision, err);
+        if (ret < 0)
+            return ret;
+        note_pages(source);
+        note_round(source, &figures, &decision);
+        ret = hopeless(source, &figures, &decision, err);
+    } while (ret == 0 && decision.verdict != FERRY_VERDICT_SWITCH);
+    return ret;
+}
+
+/* The guest stands still: the last pages, then the devices, then the end. */
+static int source_switch(struct source *source, struct ferry_error *err)
+{
+    struct ferry_writer *writer = source->writer;
+    struct ferry_stats *stats;
+    uint64_t changed;
+    bool more;
+    int ret;
+
+    source->stopped_ns = clock_now_ns();
+    ret = guest_stop(source->guest, err);
+    if (ret == 0)
+        ret = precopy_sync(&source->precopy, &changed, err);
+    if (ret == 0)
+        ret = send_section(source, SECTION_END, &more, err);
+    if (ret == 0)
+        ret = state_sections_save(source->guest, writer, RAM_SECTION_ID + 1, &source->device_bytes, err);
+    if (ret < 0)
+        return ret;
+    ret = ferry_writer_flush(writer, err);
+    if (ret < 0)
+        return ret;
+    stats = session_stats_lock(source->session);
+    stats->time.downtime_ns = clock_now_ns() - source->stopped_ns;
+    stats->ram.rounds++;
+    stats->wire.device_bytes = source->device_bytes;
+    session_stats_unlock(source->session);
+    note_pages(source);
+    return 0;
+}
+
+/* Everything is out.  A cancel that comes only now is too late, and finds the channel shut down. */
+static int source_finish(struct source *source, struct ferry_error *err)
+{
+    if (session_commit(source->session, NULL) < 0)
+        return 0;
+    return ferry_channel_finish(source->session->chan, err);
+}
+
+static int source_migrate(struct source *source, struct ferry_error *err)
+{
+    int ret = source_setup(source, err);
+
+    if (ret == 0)
+        ret = session_enter(source->session, FERRY_PHASE_ACTIVE, err);
+    if (ret == 0)
+        ret = source_iterate(source, err);
+    if (ret == 0)
+        ret = session_enter(source->session, FERRY_PHASE_DEVICE, err);
+    if (ret == 0)
+        ret = source_switch(source, err);
+    return ret == 0 ? source_finish(source, err) : ret;
+}
+
+static int source_run(struct ferry_session *session, struct ferry_error *err)
+{
+    struct source source = { .session = session, .guest = session->guest };
+    struct ferry_error restart;
+    int ret;
+
+    source.writer = ferry_writer_new(session->chan, err);
+    if (!source.writer)
+        return -ENOMEM;
+    writer_set_limit(source.writer, session->limit);
+    ret = source_migrate(&source, err);
+    if (ret < 0 && source.stopped_ns && guest_start(session->guest, &restart) < 0)
+        log_warn(LOG_SESSION, "the guest could not be started again: %s", restart.text);
+    precopy_end(&source.precopy);
+    ferry_writer_free(source.writer);
+    return ret;
+}
+
+struct ferry_session *ferry_source_start(struct ferry_guest *guest, struct ferry_channel *chan,
+                                         const struct ferry_options *options, struct ferry_error *err)
+{
+    if (!(ferry_channel_directions(chan) & FERRY_WRITE)) {
+        ferry_error_set(err, -EINVAL, "%s: cannot be written, so nothing can be sent", ferry_channel_label(chan));
+        return NULL;
+    }
+    return session_start(guest, chan, options, source_run, err);
+}
