@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* listener.h - what the kinds of listener fill in */
+#ifndef CHANNELS_LISTENER_H
+#define CHANNELS_LISTENER_H
+
+#include <ferry/channel.h>
+#include <stdatomic.h>
+#include <sys/stat.h>
+
+#define LISTENER_MAX_SOCKETS 8
+
+struct ferry_listener {
+    int sockets[LISTENER_MAX_SOCKETS]; /* listening, non-blocking; owned */
+    int count;                         /* 0: `only` is all there is */
+    int inherited_flags;               /* of an inherited socket, set back at the end; -1: none */
+    int wake;                          /* eventfd; owned */
+    atomic_bool stopped;
+    _Atomic(struct ferry_channel *) only; /* the one channel of fd, exec and file, until it was given */
+    char *address;
+    char *path; /* unix: the name made, removed at the end if it is still the same file */
+    dev_t path_dev;
+    ino_t path_ino;
+};
+
+#endif

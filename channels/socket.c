@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* socket.c - the channel over a connected stream socket, of whatever family
+ *
+ * Every transfer is tried at once and waits only when the kernel says EAGAIN.  What costs on the way in is waking up:
+ * a reader that sleeps is woken for every segment, each time for a few KiB.  So a reader that knows how much must
+ * still come (ferry_channel_expect) tells the kernel with SO_RCVLOWAT, just before it sleeps:
+ *
+ *     hint 1 MiB   recvmsg 300K  recvmsg EAGAIN  RCVLOWAT=256K  poll ........ recvmsg 256K   (hint 468K left)
+ *
+ * A hint that was wrong costs LOWAT_PATIENCE_MS and nothing else: the reader then looks whether anything is there, and
+ * falls back to being woken by the first byte.
+ *
+ * Shutting the socket down wakes whoever polls it; channel.c then says why.
+ */
+#include "socket.h"
+
+#include "clock.h"
+#include "log.h"
+#include "rights.h"
+#include "wait.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define LOWAT_MAX_BYTES   (256 * 1024)
+#define LOWAT_PATIENCE_MS 20
+#define UNIX_BUFFER_BYTES (1024 * 1024)
+#define LISTEN_BACKLOG    256
+
+struct socket_channel {
+    struct ferry_channel base;
+    int fd;
+    /* The reader's own. */
+    size_t expected;  /* of the hint, not read yet */
+    size_t lowat;     /* what SO_RCVLOWAT was set to */
+    size_t lowat_max; /* 1: not worth it, or the family has no such thing */
+};
+
+static struct socket_channel *socket_of(struct ferry_channel *chan)
+{
+    return (struct socket_channel *)chan;
+}
+
+static void set_lowat(struct socket_channel *sock, size_t bytes)
+{
+    int value = (int)bytes;
+
+    if (bytes != sock->lowat && setsockopt(sock->fd, SOL_SOCKET, SO_RCVLOWAT, &value, sizeof(value)) == 0)
+        sock->lowat = bytes;
+}
+
+static int wait_readable(struct socket_channel *sock)
+{
+    size_t want = sock->expected < sock->lowat_max ? sock->expected : sock->lowat_max;
+    int ret;
+
+    set_lowat(sock, want ? want : 1);
+    if (sock->lowat > 1) {
+        ret = wait_fd(sock->fd, POLLIN, -1, LOWAT_PATIENCE_MS);
+        if (ret != 0)
+            return ret;
+        /* Setting it wakes nobody, but poll looks again. */
+        set_lowat(sock, 1);
+    }
+    return wait_fd(sock->fd, POLLIN, -1, -1);
+}
+
+static ssize_t socket_readv(struct ferry_channel *chan, const struct iovec *iov, int count, struct ferry_error *err)
+{
+    struct socket_channel *sock = socket_of(chan);
+    struct msghdr msg = { .msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = (size_t)count };
+    int ret;
+
+    for (;;) {
+        ssize_t done = recvmsg(sock->fd, &msg, MSG_DONTWAIT);
+
+        if (done >= 0) {
+            sock->expected -= (size_t)done < sock->expected ? (size_t)done : sock->expected;
+            return done;
+        }
+        if (errno == EINTR)
+            continue;
+        if (errno != EAGAIN)
+            return channel_errno(chan->label, -errno, err);
+        ret = wait_readable(sock);
+        if (ret < 0)
+            return channel_errno(chan->label, ret, err);
+    }
+}
+
+static ssize_t socket_writev(struct ferry_channel *chan, const struct iovec *iov, int count, struct ferry_error *err)
+{
+    struct socket_channel *sock = socket_of(chan);
+    struct msghdr msg = { .msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = (size_t)count };
+    int ret;
+
+    for (;;) {
+        ssize_t done = sendmsg(sock->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+        if (done >= 0)
+            return done;
+        if (errno == EINTR)
+            continue;
+        if (errno != EAGAIN)
+            return channel_errno(chan->label, -errno, err);
+        ret = wait_fd(sock->fd, POLLOUT, -1, -1);
+        if (ret < 0)
+            return channel_errno(chan->label, ret, err);
+    }
+}
+
+static int socket_send_fd(struct ferry_channel *chan, int fd, struct ferry_error *err)
+{
+    int ret;
+
+    while ((ret = rights_send(socket_of(chan)->fd, fd)) == -EAGAIN || ret == -EINTR)
+        if (wait_fd(socket_of(chan)->fd, POLLOUT, -1, -1) < 0)
+            break;
+    return ret < 0 ? channel_errno(chan->label, ret, err) : 0;
+}
+
+static int socket_receive_fd(struct ferry_channel *chan, struct ferry_error *err)
+{
+    struct socket_channel *sock = socket_of(chan);
+    int ret;
+
+    sock->expected = 0;
+    while ((ret = rights_receive(sock->fd)) == -EAGAIN || ret == -EINTR)
+        if (wait_readable(sock) < 0)
+            break;
+    if (ret == -ENODATA)
+        return ferry_error_set(err, -EPIPE, "%s: the stream ended before a descriptor came", chan->label);
+    if (ret == -EPROTO)
+        return ferry_error_set(err, ret, "%s: exactly one descriptor was to come with the next byte", chan->label);
+    return ret < 0 ? channel_errno(chan->label, ret, err) : ret;
+}
+
+static int socket_finish(struct ferry_channel *chan, struct ferry_error *err)
+{
+    if (shutdown(socket_of(chan)->fd, SHUT_WR) < 0)
+        return channel_errno(chan->label, errno == ENOTCONN ? -ECONNRESET : -errno, err);
+    return 0;
+}
+
+static void socket_shutdown(struct ferry_channel *chan, enum ferry_direction how)
+{
+    shutdown(socket_of(chan)->fd, how == FERRY_READ_WRITE ? SHUT_RDWR : how == FERRY_READ ? SHUT_RD : SHUT_WR);
+}
+
+static void socket_expect(struct ferry_channel *chan, size_t bytes)
+{
+    socket_of(chan)->expected = bytes;
+}
+
+static void socket_close(struct ferry_channel *chan)
+{
+    if (socket_of(chan)->fd >= 0)
+        close(socket_of(chan)->fd);
+}
+
+static const struct channel_ops socket_ops = {
+    .readv = socket_readv,
+    .writev = socket_writev,
+    .finish = socket_finish,
+    .shutdown = socket_shutdown,
+    .expect = socket_expect,
+    .close = socket_close,
+};
+
+static const struct channel_ops socket_unix_ops = {
+    .readv = socket_readv,
+    .writev = socket_writev,
+    .send_fd = socket_send_fd,
+    .receive_fd = socket_receive_fd,
+    .finish = socket_finish,
+    .shutdown = socket_shutdown,
+    .expect = socket_expect,
+    .close = socket_close,
+};
+
+static void set_option(int fd, int level, int name, int value)
+{
+    if (setsockopt(fd, level, name, &value, sizeof(value)) < 0)
+        log_debug(LOG_CHANNEL, "socket option %d/%d = %d: errno %d", level, name, value, errno);
+}
+
+/* Options are wishes: a socket without them works, slower. */
+static void tune(struct socket_channel *sock, int family)
+{
+    if (family == AF_INET || family == AF_INET6) {
+        set_option(sock->fd, IPPROTO_TCP, TCP_NODELAY, 1);
+        set_option(sock->fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+        sock->lowat_max = LOWAT_MAX_BYTES;
+    } else if (family == AF_UNIX) {
+        set_option(sock->fd, SOL_SOCKET, SO_SNDBUF, UNIX_BUFFER_BYTES);
+    }
+}
+
+struct ferry_channel *socket_channel(int fd, const char *label, struct ferry_error *err)
+{
+    int family = AF_UNSPEC;
+    socklen_t bytes = sizeof(family);
+    char text[ADDRESS_BYTES];
+    struct socket_channel *sock;
+    struct address peer;
+
+    if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &bytes) < 0) {
+        channel_errno(label ? label : "socket", -errno, err);
+        return NULL;
+    }
+    /* A peer that is gone already is found out by the first transfer, not by whoever accepts. */
+    if (!label)
+        label = address_of_peer(fd, &peer) < 0 ? "tcp:?" : address_format(&peer, text, sizeof(text));
+    sock = channel_new(sizeof(*sock), family == AF_UNIX ? &socket_unix_ops : &socket_ops, FERRY_READ_WRITE, label, err);
+    if (!sock)
+        return NULL;
+    sock->fd = fd;
+    sock->lowat = sock->lowat_max = 1;
+    tune(sock, family);
+    return &sock->base;
+}
+
+/* connect() goes on in the background; SO_ERROR says how it ended. */
+static int connect_wait(int fd, int64_t deadline_ns)
+{
+    int ret = wait_fd(fd, POLLOUT, -1, clock_left_ms(deadline_ns));
+    int result = 0;
+    socklen_t bytes = sizeof(result);
+
+    if (ret <= 0)
+        return ret < 0 ? ret : -ETIMEDOUT;
+    return getsockopt(fd, SOL_SOCKET, SO_ERROR, &result, &bytes) < 0 ? -errno : -result;
+}
+
+/* A port of this host that nobody listens on may be picked as the caller's own: TCP then connects it with itself. */
+static bool is_own_echo(int fd)
+{
+    struct address peer, self;
+
+    return address_of_peer(fd, &peer) == 0 && address_of_self(fd, &self) == 0 && peer.bytes == self.bytes &&
+           (peer.storage.ss_family == AF_INET || peer.storage.ss_family == AF_INET6) &&
+           !memcmp(&peer.storage, &self.storage, peer.bytes);
+}
+
+int socket_connect(const struct address *address, int64_t deadline_ns)
+{
+    int fd = socket(address->storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int ret = 0;
+
+    if (fd < 0)
+        return -errno;
+    if (connect(fd, &address->any, address->bytes) < 0)
+        ret = errno == EINPROGRESS ? connect_wait(fd, deadline_ns) : -errno;
+    if (ret == 0 && is_own_echo(fd))
+        ret = -ECONNREFUSED;
+    if (ret == 0)
+        return fd;
+    close(fd);
+    return ret;
+}
+
+int socket_listen(const struct address *address, bool dual_stack)
+{
+    int fd = socket(address->storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int ret;
+
+    if (fd < 0)
+        return -errno;
+    if (address->storage.ss_family == AF_INET || address->storage.ss_family == AF_INET6)
+        set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+    if (address->storage.ss_family == AF_INET6)
+        set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, !dual_stack);
+    /* Before bind: the name that appears in the file system gets this mode, so nobody else can connect. */
+    if (address->storage.ss_family == AF_UNIX)
+        (void)!fchmod(fd, 0600);
+    if (bind(fd, &address->any, address->bytes) == 0 && listen(fd, LISTEN_BACKLOG) == 0)
+        return fd;
+    ret = -errno;
+    close(fd);
+    return ret;
+}
