@@ -28,6 +28,14 @@ static int shrinks(const struct converge_figures *f)
     return f->previous_pending_bytes == 0 || f->pending_bytes < f->previous_pending_bytes / 4 * 3;
 }
 
+/* What is left is as much as a round ago, and the guest writes about as fast as the channel carries.  (Where it writes
+ * all its memory over and over, only as much is counted as the round lets it: hence "about".) */
+static int stands_still(const struct converge_figures *f)
+{
+    return f->previous_pending_bytes != 0 && f->pending_bytes >= f->previous_pending_bytes / 10 * 9 &&
+           f->dirty_bytes_per_sec >= f->bytes_per_sec / 10 * 9;
+}
+
 /* Either outrun the guest's writes, or carry all that it keeps dirty within the limit: whichever is less. */
 static uint64_t needed(const struct converge_figures *f)
 {
@@ -51,7 +59,7 @@ struct converge_decision converge_decide(const struct converge_figures *f)
     } else if (decision.expected_downtime_ns <= f->downtime_limit_ns) {
         if (decision.expected_downtime_ns <= GOOD_ENOUGH_NS || !shrinks(f) || f->fitting_rounds >= MORE_ROUNDS)
             decision.verdict = FERRY_VERDICT_SWITCH;
-    } else if (f->dirty_bytes_per_sec >= f->bytes_per_sec && !shrinks(f)) {
+    } else if (stands_still(f)) {
         decision.verdict = FERRY_VERDICT_CANNOT;
         decision.needed_bytes_per_sec = needed(f);
     }

@@ -28,6 +28,7 @@ struct destination {
     struct ferry_writer *return_path; /* NULL until the source opens it */
     struct placer *placer;
     struct ram_loader ram;
+    struct state_arrivals arrivals;
     uint32_t ram_id;
     bool ram_started, ram_ended;
 };
@@ -173,7 +174,7 @@ static int load_items(struct destination *destination, struct ferry_error *err)
             ret = load_next(destination, &item);
             break;
         case SECTION_FULL:
-            ret = state_sections_load(destination->guest, destination->reader, &item, err);
+            ret = state_sections_load(destination->guest, destination->reader, &item, &destination->arrivals, err);
             if (ret < 0)
                 return ret;
             break;
@@ -201,7 +202,7 @@ static int load_end(struct destination *destination, struct ferry_error *err)
         ret = ferry_reader_skip(destination->reader, bytes);
     if (ret < 0)
         return ferry_reader_status(destination->reader, err);
-    return state_sections_complete(destination->guest, err);
+    return state_sections_complete(destination->guest, &destination->arrivals, err);
 }
 
 static int destination_load(struct destination *destination, struct ferry_error *err)
@@ -239,6 +240,7 @@ static int destination_run(struct ferry_session *session, struct ferry_error *er
     }
     if (destination.return_path && return_path_shut(destination.return_path, ret < 0, NULL) < 0)
         log_warn(LOG_SESSION, "the source could not be told how it ended");
+    state_arrivals_clear(&destination.arrivals);
     ram_loader_clear(&destination.ram);
     placer_free(destination.placer);
     ferry_writer_free(destination.return_path);

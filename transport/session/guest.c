@@ -61,13 +61,21 @@ const struct ferry_block *ferry_guest_block(const struct ferry_guest *guest, uns
 int ferry_guest_add_device(struct ferry_guest *guest, const struct ferry_state_desc *desc, void *device,
                            const char *idstr, int instance_id, struct ferry_error *err)
 {
-    return device_list_add(guest->devices, desc, device, idstr, instance_id, err);
+    struct ferry_error unnamed;
+
+    if (!err)
+        err = &unnamed;
+    return device_add(guest->devices, desc, device, idstr, instance_id, DEVICE_NO_ALIAS, err) ? 0 : err->errnum;
 }
 
 int ferry_guest_add_legacy_device(struct ferry_guest *guest, const char *idstr, int instance_id,
                                   const struct ferry_legacy_ops *ops, void *device, struct ferry_error *err)
 {
-    return device_list_add_legacy(guest->devices, ops, device, idstr, instance_id, err);
+    struct ferry_error unnamed;
+
+    if (!err)
+        err = &unnamed;
+    return device_add_legacy(guest->devices, idstr, instance_id, ops, device, err) ? 0 : err->errnum;
 }
 
 void ferry_guest_set_profile(struct ferry_guest *guest, const struct ferry_profile *profile)

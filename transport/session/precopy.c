@@ -42,13 +42,41 @@ static struct dirty_map *make_maps(const struct ram_map *map, struct ferry_error
     return maps;
 }
 
+/* One of ours, by name. */
+static int make_own(struct precopy *precopy, uint64_t choice, struct ferry_error *err)
+{
+    bool sync = choice == TRACKER_UFFD_SYNC;
+    struct tracker made;
+    int ret = sync ? tracker_uffd_sync_new(&made, err) : tracker_uffd_async_new(&made, err);
+
+    if (ret < 0)
+        return ret;
+    precopy->own = made;
+    precopy->own_free = sync ? tracker_uffd_sync_free : tracker_uffd_async_free;
+    return 0;
+}
+
 /* The embedder's trackers; without any, ours: the one asked for, or the best. */
 static int watch(struct precopy *precopy, struct ferry_guest *guest, uint64_t choice, struct ferry_error *err)
 {
-    const char *name = choice == TRACKER_UFFD_SYNC ? "uffd-sync" : choice == TRACKER_UFFD_ASYNC ? "uffd-async" : NULL;
+    struct ferry_error why = { .errnum = -EIO };
+    const struct tracker *trackers = guest->trackers;
+    unsigned count = guest->tracker_count;
+    int ret;
 
-    precopy->trackers = tracker_set_new(precopy->map, guest->trackers, guest->tracker_count, name, err);
-    return precopy->trackers ? 0 : -EIO;
+    if (count == 0 && choice != TRACKER_AUTO) {
+        ret = make_own(precopy, choice, err);
+        if (ret < 0)
+            return ret;
+        trackers = &precopy->own;
+        count = 1;
+    }
+    precopy->trackers = tracker_set_new(precopy->map, trackers, count, &why);
+    if (precopy->trackers)
+        return 0;
+    if (err)
+        *err = why;
+    return why.errnum;
 }
 
 int precopy_begin(struct precopy *precopy, struct ferry_guest *guest, uint64_t tracker_choice,
@@ -79,6 +107,8 @@ int precopy_begin(struct precopy *precopy, struct ferry_guest *guest, uint64_t t
 void precopy_end(struct precopy *precopy)
 {
     tracker_set_free(precopy->trackers);
+    if (precopy->own.ops)
+        precopy->own_free(&precopy->own);
     if (precopy->map) {
         free_maps(precopy->dirty, precopy->map->count);
         free_maps(precopy->populated, precopy->map->count);

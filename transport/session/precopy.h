@@ -15,6 +15,7 @@
 #include "guest_parts.h"
 
 #include <ferry/stream.h>
+#include <stdbool.h>
 
 struct precopy_round {
     int64_t began_ns;
@@ -29,8 +30,10 @@ struct precopy {
     const struct ram_map *map;
     struct ferry_writer *writer;  /* borrowed */
     struct tracker_set *trackers; /* owned */
-    struct dirty_map *dirty;      /* one per block; owned */
-    struct dirty_map *populated;  /* one per block, in the first round only; owned */
+    struct tracker own;           /* the one of ours that was asked for by name; ops NULL: none */
+    void (*own_free)(struct tracker *tracker);
+    struct dirty_map *dirty;     /* one per block; owned */
+    struct dirty_map *populated; /* one per block, in the first round only; owned */
     uint64_t pending_pages;
     unsigned block; /* where the walk stands */
     uint64_t page;

@@ -7,6 +7,7 @@
 #include "section.h"
 
 #include <ferry/stream.h>
+#include <stdbool.h>
 
 /* How many bytes of device state there are now, about. */
 int state_sections_size(struct ferry_guest *guest, uint64_t *bytes, struct ferry_error *err);
@@ -21,11 +22,23 @@ int state_sections_size(struct ferry_guest *guest, uint64_t *bytes, struct ferry
 int state_sections_save(struct ferry_guest *guest, struct ferry_writer *writer, uint32_t first_id, uint64_t *bytes,
                         struct ferry_error *err);
 
-/* The FULL section that @item begins, footer included: parsed and checked whole, then applied to the device. */
+/* Which devices have got their state; zero-initialise, and clear in the end. */
+struct state_arrivals {
+    bool *arrived; /* by device number; owned */
+    uint32_t count;
+};
+
+void state_arrivals_clear(struct state_arrivals *arrivals);
+
+/**
+ * state_sections_load() - the FULL section that @item begins, footer included
+ *
+ * Parsed and checked whole, then applied to the device.  A second section for the same device is refused.
+ */
 int state_sections_load(struct ferry_guest *guest, struct ferry_reader *reader, const struct section_item *item,
-                        struct ferry_error *err);
+                        struct state_arrivals *arrivals, struct ferry_error *err);
 
 /* After the last section: every device whose state must come has got it. */
-int state_sections_complete(struct ferry_guest *guest, struct ferry_error *err);
+int state_sections_complete(struct ferry_guest *guest, const struct state_arrivals *arrivals, struct ferry_error *err);
 
 #endif
