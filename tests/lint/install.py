@@ -2,30 +2,22 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # install.py - what `meson install` leaves is whole: program, headers, both libraries, and a pkg-config file that works
 #
-# A small program is built against the installed tree only, once with each library, and run.
+# The example of docs/embedding.md is built against the installed tree only, once with each library, and run.
 import glob
 import os
+import re
 import shlex
 import subprocess
 import tempfile
 
 from source import Check
 
-PROGRAM = """
-#include <ferry/error.h>
-#include <string.h>
-
-int main(void)
-{
-    struct ferry_error err = { 0 };
-
-    if (ferry_error_set(&err, -5, "block %d", 7) != -5)
-        return 1;
-    return strcmp(ferry_error_text(&err), "block 7") != 0;
-}
-"""
-
 check = Check("build")
+
+# The example of the documentation, and what it says there that it prints.
+PAGE = check.read("docs/embedding.md")
+PROGRAM = re.search(r"```c\n(.*?)```", PAGE, re.S).group(1)
+PRINTS = re.search(r"It prints `(.*?)`", PAGE).group(1)
 
 
 def run(*argv, **env):
@@ -63,8 +55,9 @@ def link(pc, libdir, static):
         if built.returncode:
             return check.complain("ferry.pc", 0, f"{kind}: {built.stderr}")
         ran = run(program, LD_LIBRARY_PATH="" if static else libdir)
-        if ran.returncode:
-            check.complain("ferry.pc", 0, f"{kind}: the program ended with {ran.returncode} {ran.stderr}")
+        if ran.returncode or ran.stdout.strip() != PRINTS:
+            check.complain("docs/embedding.md", 0,
+                           f"{kind}: the program ended with {ran.returncode} {ran.stderr}{ran.stdout}")
 
 
 def whole(top):
