@@ -262,18 +262,20 @@
 
 /* ---- lists, trees, temporaries, encodings of one's own ----------------------------------------------------------- */
 
-/* `inner` is the type of an element, `link_` its TAILQ_ENTRY or LIST_ENTRY. */
+/* `inner` is the type of an element, `link_` its TAILQ_ENTRY or LIST_ENTRY.  Only at file scope, where what it names
+ * lives for ever. */
 #define FERRY_TAILQ(member, type, description, inner, link_, most_, ...) \
-    FERRY_LIST_OF(member, type, ferry_list_ops_tailq, description, inner, link_, most_, __VA_ARGS__)
+    FERRY_LIST_OF(member, type, FERRY_LINKED(ferry_list_ops_tailq, description, inner, link_, most_), __VA_ARGS__)
 #define FERRY_LIST(member, type, description, inner, link_, most_, ...) \
-    FERRY_LIST_OF(member, type, ferry_list_ops_list, description, inner, link_, most_, __VA_ARGS__)
-#define FERRY_LIST_OF(member, type, operations, description, inner, link_, most_, ...)                                \
+    FERRY_LIST_OF(member, type, FERRY_LINKED(ferry_list_ops_list, description, inner, link_, most_), __VA_ARGS__)
+#define FERRY_LINKED(operations, description, inner, link_, most_) \
+    ((const struct ferry_list){                                    \
+        .ops = &(operations), .desc = &(description), .link = offsetof(inner, link_), .most = (most_) })
+
+/* Any list: `list_` is a struct ferry_list. */
+#define FERRY_LIST_OF(member, type, list_, ...)                                                                       \
     FERRY_ELEMENTS(member, LIST, offsetof(type, member), sizeof(FERRY_MEMBER(type, member)), .count = FERRY_FIXED(1), \
-                   .of.list = &(const struct ferry_list){ .ops = &(operations),                                       \
-                                                          .desc = &(description),                                     \
-                                                          .link = offsetof(inner, link_),                             \
-                                                          .most = (most_) },                                          \
-                   __VA_ARGS__)
+                   .of.list = &(list_), __VA_ARGS__)
 
 #define FERRY_TREE(member, type, tree_, ...)                                                                          \
     FERRY_ELEMENTS(member, TREE, offsetof(type, member), sizeof(FERRY_MEMBER(type, member)), .count = FERRY_FIXED(1), \

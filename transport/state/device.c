@@ -12,17 +12,17 @@
 
 struct device_list {
     TAILQ_HEAD(, device) devices; /* in the order of saving */
-    uint32_t next_section_id;
+    uint32_t next_number;
 };
 
-struct device_list *device_list_new(uint32_t first_section_id)
+struct device_list *device_list_new(void)
 {
     struct device_list *list = malloc(sizeof(*list));
 
     if (!list)
         return NULL;
     TAILQ_INIT(&list->devices);
-    list->next_section_id = first_section_id;
+    list->next_number = 0;
     return list;
 }
 
@@ -93,7 +93,7 @@ static struct device *device_register(struct device_list *list, const struct dev
     *device = *model;
     strcpy(device->idstr, idstr);
     device->instance_id = chosen;
-    device->section_id = list->next_section_id++;
+    device->number = list->next_number++;
     device_insert(list, device);
     return device;
 }
@@ -225,6 +225,15 @@ int device_parse_body(const struct device *device, uint32_t version, struct ferr
     if (rc < 0 && err)
         *err = why;
     return rc;
+}
+
+int64_t device_size(const struct device *device, const struct ferry_profile *profile, struct ferry_error *err)
+{
+    int64_t bytes = device->desc ? state_size(device->desc, device->opaque, profile, err) : 0;
+
+    if (bytes < 0)
+        ferry_error_prefix(err, "device '%s' %" PRIu32, device->idstr, device->instance_id);
+    return bytes;
 }
 
 int device_commit(const struct device *device, struct state_staged *staged, struct ferry_error *err)

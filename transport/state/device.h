@@ -18,8 +18,8 @@ struct device {
     TAILQ_ENTRY(device) link;
     char idstr[256];
     uint32_t instance_id;
-    int alias_id; /* DEVICE_NO_ALIAS: none */
-    uint32_t section_id;
+    int alias_id;    /* DEVICE_NO_ALIAS: none */
+    uint32_t number; /* 0, 1, ... in the order of adding: a source's section id is its first id + this */
     const struct ferry_state_desc *desc; /* NULL: a legacy device; borrowed */
     struct ferry_legacy_ops legacy;
     void *opaque; /* borrowed */
@@ -27,8 +27,8 @@ struct device {
 
 struct device_list;
 
-/* Section ids count from @first_section_id, in the order of adding.  NULL when out of memory. */
-struct device_list *device_list_new(uint32_t first_section_id);
+/* NULL when out of memory. */
+struct device_list *device_list_new(void);
 void device_list_free(struct device_list *list);
 
 /**
@@ -56,6 +56,9 @@ bool device_needed(const struct device *device);
 
 /* What the section's header says. */
 uint32_t device_version(const struct device *device, const struct ferry_profile *profile);
+
+/* Bytes that device_save_body() would put now, or a negative errno; 0 for a legacy device, which would have to save. */
+int64_t device_size(const struct device *device, const struct ferry_profile *profile, struct ferry_error *err);
 
 /* Why a migration cannot even begin: the first device that is unmigratable; 0: none. */
 int device_list_migratable(const struct device_list *list, struct ferry_error *err);

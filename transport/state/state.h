@@ -43,7 +43,8 @@ int state_commit(struct state_staged *staged, struct ferry_error *err);
 /* NULL is legal. */
 void state_staged_free(struct state_staged *staged);
 
-/* ---- other visitors ---------------------------------------------------------------------------------------------- */
+/* ---- other visitors; all that show a device run its pre_save and post_save -----------------------------------------
+ */
 
 /* Bytes that state_save() would put, or a negative errno. */
 int64_t state_size(const struct ferry_state_desc *desc, void *opaque, const struct ferry_profile *profile,
