@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* commands.h - the commands of the program; each returns an enum exit_status
+ *
+ * argv[0] is the command's name.
+ */
+#ifndef TOOLS_COMMANDS_H
+#define TOOLS_COMMANDS_H
+
+#if __has_include("inspect.h")
+#include "inspect.h"
+#define COMMANDS_INSPECT 1
+#else
+#define COMMANDS_INSPECT 0
+#endif
+
+int demo_main(int argc, char **argv);
+int send_main(int argc, char **argv);
+int recv_main(int argc, char **argv);
+
+#endif

@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* demo.c - `ferry demo`: a source and a destination as two processes of this host, and one report of both
+ *
+ *      demo --+-- ferry recv tcp:127.0.0.1:0 --- listening on port P ---.
+ *             '-- ferry send tcp:127.0.0.1:P <--------------------------'
+ *
+ * A signal goes to the source, which cancels; the destination then sees the stream end.  One side that failed does not
+ * leave the other waiting: it is told to end, first politely.
+ */
+#include "await.h"
+#include "clock.h"
+#include "commands.h"
+#include "exit.h"
+#include "help.h"
+#include "process.h"
+#include "progress.h"
+#include "report.h"
+#include "summary.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SETTINGS_MAX  32
+#define SETTING_BYTES 128
+#define PATIENCE_NS   (3 * NS_PER_SEC) /* for a side to see by itself that the other is gone */
+#define DEFAULT_GUEST "pattern:size=1GiB,dirty=100MiB/s"
+
+static const struct args_row rows[] = {
+    { "guest", "SPEC", "the guest to move [" DEFAULT_GUEST "]" },
+    { "via", "tcp|unix", "what kind of socket lies between the two [tcp]" },
+    { "run-on", "TIME", "let the guest run for so long and check it again [1s]" },
+    { "json", "FILE", "write the report of both sides as JSON; - for stdout" },
+    { "quiet", NULL, "no words but the report and errors" },
+    { NULL },
+};
+
+static const struct args_command command = {
+    .name = "demo",
+    .summary = "move a busy guest between two processes of this host",
+    .about = "  SPEC  pattern:size=1GiB,dirty=200MiB/s,hot=25%,zero=30%,content=random|text|mixed\n",
+    .examples = "  ferry demo\n"
+                "  ferry demo --guest pattern:size=256MiB,dirty=1GiB/s,zero=50%\n"
+                "  ferry demo --max-bandwidth 2Gbit/s --downtime-limit 50ms --json demo.json\n",
+    .rows = rows,
+    .session = true,
+};
+
+/* One of the two. */
+struct party {
+    struct process process;
+    json_t *report;
+    bool moving; /* has shown figures */
+};
+
+struct demo {
+    struct args *args;
+    struct await *await;
+    struct progress *progress;
+    FILE *json; /* NULL: nobody wants it */
+    struct party source, destination;
+    char address[256];
+    char settings[SETTINGS_MAX][SETTING_BYTES]; /* "--NAME=VALUE", passed on to both */
+    int64_t hurry_ns;                           /* when to push the one that is left; 0: no reason to */
+    int push;                                   /* the signal to do it with */
+};
+
+static int start(struct demo *demo, struct party *party, const char *verb, const char *uri, const char *guest,
+                 struct ferry_error *err)
+{
+    const char *argv[SETTINGS_MAX + 16] = { "ferry", verb, uri, "--guest", guest, "--quiet" };
+    const char *run_on = args_value(demo->args, "run-on");
+    int count = 6;
+
+    if (party == &demo->destination && run_on) {
+        argv[count++] = "--run-on";
+        argv[count++] = run_on;
+    }
+    for (unsigned i = 0; i < SETTINGS_MAX && demo->settings[i][0]; i++)
+        argv[count++] = demo->settings[i];
+    return process_start(&party->process, argv, err);
+}
+
+static void say(struct demo *demo, const char *format, const char *detail)
+{
+    if (args_value(demo->args, "quiet"))
+        return;
+    progress_clear(demo->progress);
+    fprintf(stderr, format, detail);
+    fputc('\n', stderr);
+}
+
+static const char *guest_of(const struct demo *demo)
+{
+    const char *guest = args_value(demo->args, "guest");
+
+    return guest ? guest : DEFAULT_GUEST;
+}
+
+static void on_listening(struct demo *demo, const char *address)
+{
+    struct ferry_error err;
+
+    snprintf(demo->address, sizeof(demo->address), "%s", address ? address : "");
+    say(demo, "the destination listens on %s", demo->address);
+    if (await_signal(demo->await))
+        return;
+    if (start(demo, &demo->source, "send", demo->address, guest_of(demo), &err) < 0) {
+        fprintf(stderr, "ferry demo: %s\n", err.text);
+        process_signal(&demo->destination.process, SIGTERM);
+    }
+}
+
+static void on_event(void *opaque, struct process *process, json_t *object)
+{
+    struct demo *demo = opaque;
+    struct party *party = process == &demo->source.process ? &demo->source : &demo->destination;
+    const char *event = json_string_value(json_object_get(object, "event"));
+    struct progress_figures figures;
+
+    if (!event)
+        return;
+    if (!strcmp(event, "listening")) {
+        on_listening(demo, json_string_value(json_object_get(object, "address")));
+    } else if (!strcmp(event, "figures")) {
+        party->moving = true;
+        report_figures(object, &figures);
+        if (party == &demo->source)
+            progress_show(demo->progress, &figures);
+    } else if (!strcmp(event, "report")) {
+        json_object_del(object, "event");
+        party->report = json_incref(object);
+    }
+}
+
+/* One side has ended badly: how long the other may go on. */
+static void note_end(struct demo *demo, const struct party *ended, const struct party *other)
+{
+    if (!ended->process.ended || ended->process.exit_status == EXIT_DONE || other->process.pid == 0 || demo->hurry_ns)
+        return;
+    demo->hurry_ns = clock_now_ns() + (other->moving && ended->moving ? PATIENCE_NS : 0);
+    demo->push = SIGTERM;
+}
+
+static void push(struct demo *demo)
+{
+    if (demo->hurry_ns == 0 || clock_now_ns() < demo->hurry_ns)
+        return;
+    process_signal(&demo->source.process, demo->push);
+    process_signal(&demo->destination.process, demo->push);
+    demo->push = SIGKILL;
+    demo->hurry_ns = clock_now_ns() + PATIENCE_NS;
+}
+
+static void on_signal(struct demo *demo)
+{
+    bool has_source = demo->source.process.pid > 0;
+
+    await_take(demo->await);
+    if (!await_signal(demo->await) || demo->hurry_ns)
+        return;
+    say(demo, "cancelling: %s", strsignal(await_signal(demo->await)));
+    process_signal(has_source ? &demo->source.process : &demo->destination.process, SIGTERM);
+    demo->hurry_ns = clock_now_ns() + PATIENCE_NS;
+    demo->push = SIGTERM;
+}
+
+/* Until both have ended. */
+static void run(struct demo *demo)
+{
+    struct process *const processes[] = { &demo->source.process, &demo->destination.process };
+
+    while (processes[0]->pid > 0 || processes[1]->pid > 0) {
+        struct pollfd fds[] = { { .fd = processes[0]->fd, .events = POLLIN },
+                                { .fd = processes[1]->fd, .events = POLLIN },
+                                { .fd = await_fd(demo->await), .events = POLLIN } };
+        int64_t left_ns = demo->hurry_ns - clock_now_ns();
+
+        if (poll(fds, 3, demo->hurry_ns == 0 ? -1 : left_ns > 0 ? (int)(left_ns / NS_PER_MS) + 1 : 0) < 0)
+            continue;
+        if (fds[2].revents)
+            on_signal(demo);
+        for (int i = 0; i < 2; i++)
+            if (fds[i].revents)
+                process_read(processes[i], on_event, demo);
+        note_end(demo, &demo->source, &demo->destination);
+        note_end(demo, &demo->destination, &demo->source);
+        push(demo);
+    }
+    progress_clear(demo->progress);
+}
+
+static enum exit_status status_of(const struct demo *demo)
+{
+    int source = demo->source.process.ended ? demo->source.process.exit_status : EXIT_FAILED;
+    int destination = demo->destination.process.exit_status;
+
+    /* Wrong usage is told by the one that saw it, and the other only lost its peer. */
+    if (source == EXIT_USAGE || destination == EXIT_USAGE)
+        return EXIT_USAGE;
+    return (enum exit_status)(source > destination ? source : destination);
+}
+
+static enum exit_status report(struct demo *demo)
+{
+    enum exit_status status = status_of(demo);
+    json_t *both = report_merge(demo->source.report, demo->destination.report);
+    struct ferry_error err = { 0 };
+
+    if (status == EXIT_USAGE)
+        goto out;
+    summary_error(stderr, "source", demo->source.report);
+    summary_error(stderr, "destination", demo->destination.report);
+    if (demo->json != stdout) {
+        printf("%s between two processes of this host, over %s\n\n",
+               status == EXIT_DONE ? "A running guest has moved" : "The guest has not moved", demo->address);
+        summary_print(stdout, demo->source.report, demo->destination.report);
+    }
+    if (demo->json && report_write(demo->json, both, true, &err) < 0)
+        fprintf(stderr, "ferry demo: %s\n", err.text);
+out:
+    json_decref(both);
+    return status;
+}
+
+static int take_settings(struct demo *demo, struct ferry_error *err)
+{
+    const char *name, *value;
+
+    for (unsigned i = 0; args_setting(demo->args, i, &name, &value); i++) {
+        if (i >= SETTINGS_MAX || snprintf(demo->settings[i], SETTING_BYTES, "--%s=%s", name, value) >= SETTING_BYTES)
+            return ferry_error_set(err, -EINVAL, "--%s %s: too much to pass on", name, value);
+    }
+    return 0;
+}
+
+static int set_up(struct demo *demo, struct ferry_error *err)
+{
+    const char *via = args_value(demo->args, "via");
+    const char *path = args_value(demo->args, "json");
+    uint64_t ns;
+
+    if (via && strcmp(via, "tcp") && strcmp(via, "unix"))
+        return ferry_error_set(err, -EINVAL, "--via: '%s' is neither tcp nor unix", via);
+    if (args_time(demo->args, "run-on", 0, &ns, err) < 0 || take_settings(demo, err) < 0)
+        return -EINVAL;
+    if (path)
+        demo->json = !strcmp(path, "-") ? stdout : fopen(path, "we");
+    if (path && !demo->json)
+        return ferry_error_set(err, -EINVAL, "--json: %s: %s", path, strerror(errno));
+    demo->await = await_new(err);
+    return demo->await ? 0 : -ENOMEM;
+}
+
+static enum exit_status demonstrate(struct demo *demo)
+{
+    const char *via = args_value(demo->args, "via");
+    struct ferry_error err = { 0 };
+    char uri[64] = "tcp:127.0.0.1:0";
+
+    if (via && !strcmp(via, "unix"))
+        snprintf(uri, sizeof(uri), "unix:@ferry-demo-%d", (int)getpid());
+    if (!args_value(demo->args, "quiet"))
+        demo->progress = progress_new();
+    say(demo, "the guest: %s", guest_of(demo));
+    if (start(demo, &demo->destination, "recv", uri, "pattern", &err) < 0) {
+        fprintf(stderr, "ferry demo: %s\n", err.text);
+        return EXIT_FAILED;
+    }
+    run(demo);
+    return report(demo);
+}
+
+static void demo_free(struct demo *demo)
+{
+    process_close(&demo->source.process);
+    process_close(&demo->destination.process);
+    json_decref(demo->source.report);
+    json_decref(demo->destination.report);
+    progress_free(demo->progress);
+    if (demo->json && demo->json != stdout)
+        fclose(demo->json);
+    await_free(demo->await);
+    args_free(demo->args);
+    free(demo);
+}
+
+int demo_main(int argc, char **argv)
+{
+    struct ferry_error err = { 0 };
+    struct demo *demo = calloc(1, sizeof(*demo));
+    enum exit_status status;
+
+    if (!demo) {
+        fprintf(stderr, "ferry demo: no memory\n");
+        return EXIT_FAILED;
+    }
+    process_init(&demo->source.process);
+    process_init(&demo->destination.process);
+    demo->args = args_parse(&command, argc, argv, &err);
+    if (!demo->args) {
+        status = help_usage(&command, &err);
+    } else if (args_help(demo->args)) {
+        help_command(stdout, &command);
+        status = EXIT_DONE;
+    } else if (set_up(demo, &err) < 0) {
+        status = help_usage(&command, &err);
+    } else {
+        status = demonstrate(demo);
+    }
+    demo_free(demo);
+    return status;
+}

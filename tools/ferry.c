@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* ferry.c - the program: finds the command and runs it */
+#include "commands.h"
+#include "exit.h"
+#include "help.h"
+
+#include <string.h>
+
+static const struct command commands[] = {
+    { "demo", "move a busy guest between two processes of this host, and report", demo_main },
+    { "send", "move a running guest to a destination", send_main },
+    { "recv", "receive a guest, check every page of it, run it", recv_main },
+#if COMMANDS_INSPECT
+    { "inspect", "what is in a migration stream, and where it is broken", inspect_main },
+#endif
+    { NULL },
+};
+
+static int refuse(const char *what, const char *word)
+{
+    fprintf(stderr, "ferry: unknown %s '%s'\ntry 'ferry --help'\n", what, word);
+    return EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+    const char *word = argc > 1 ? argv[1] : NULL;
+
+    if (!word) {
+        help_program(stderr, commands);
+        return EXIT_USAGE;
+    }
+    if (!strcmp(word, "--help") || !strcmp(word, "-h") || !strcmp(word, "help")) {
+        help_program(stdout, commands);
+        return EXIT_DONE;
+    }
+    if (!strcmp(word, "--version")) {
+        printf("ferry %s\n", FERRY_VERSION);
+        return EXIT_DONE;
+    }
+    for (const struct command *c = commands; c->name; c++)
+        if (!strcmp(word, c->name))
+            return c->main(argc - 1, argv + 1);
+    return refuse(word[0] == '-' ? "option" : "command", word);
+}

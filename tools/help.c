@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* help.c - what `ferry --help` and `ferry COMMAND --help` print, made from the tables
+ *
+ *     |  --max-bandwidth RATE      bytes that all channels together may send: 600MiB/s,
+ *     |                            5Gbit/s, unlimited
+ *     0                            HELP_COLUMN                                        WIDTH
+ */
+#include "help.h"
+
+#include "exit.h"
+
+#include <string.h>
+
+#define WIDTH       80
+#define HELP_COLUMN 28
+
+/* @text from HELP_COLUMN on, broken between words; the cursor stands in @column. */
+static void print_wrapped(FILE *to, int column, const char *text)
+{
+    while (*text) {
+        size_t bytes = strlen(text), room = WIDTH - HELP_COLUMN;
+
+        if (bytes > room) {
+            bytes = room;
+            while (bytes > 0 && text[bytes] != ' ')
+                bytes--;
+            if (bytes == 0)
+                bytes = strcspn(text, " ");
+        }
+        fprintf(to, "%*s%.*s\n", column < HELP_COLUMN ? HELP_COLUMN - column : 1, "", (int)bytes, text);
+        text += bytes;
+        text += strspn(text, " ");
+        column = 0;
+    }
+}
+
+static void print_row(FILE *to, const char *name, const char *form, const char *help)
+{
+    print_wrapped(to, fprintf(to, "  --%s%s%s", name, form ? " " : "", form ? form : ""), help);
+}
+
+static void print_rows(FILE *to, const struct args_row *rows)
+{
+    for (const struct args_row *row = rows; row && row->name; row++)
+        print_row(to, row->name, row->form, row->help);
+}
+
+static void print_settings(FILE *to)
+{
+    struct ferry_option_info info;
+    char help[256];
+
+    fprintf(to, "\nOptions of the migration:\n");
+    for (unsigned i = 0; ferry_option_info(i, &info); i++) {
+        bool is_choice = strchr(info.form, '|') != NULL;
+
+        snprintf(help, sizeof(help), "%s%s%s [%s]", info.help, is_choice ? ": " : "", is_choice ? info.form : "",
+                 info.default_value);
+        print_row(to, info.name, is_choice ? "WHICH" : info.form, help);
+    }
+}
+
+void help_command(FILE *to, const struct args_command *command)
+{
+    fprintf(to, "ferry %s - %s\n\nUsage: ferry %s%s%s [OPTION...]\n", command->name, command->summary, command->name,
+            command->positional ? " " : "", command->positional ? command->positional : "");
+    if (command->about)
+        fprintf(to, "\n%s", command->about);
+    fprintf(to, "\nOptions:\n");
+    print_rows(to, command->rows);
+    print_rows(to, command->common);
+    if (command->session)
+        print_settings(to);
+    fprintf(to, "\nExamples:\n%s", command->examples);
+}
+
+void help_program(FILE *to, const struct command *commands)
+{
+    fprintf(to, "ferry - move running virtual machines\n\nUsage: ferry COMMAND [OPTION...]\n\nCommands:\n");
+    for (const struct command *c = commands; c->name; c++)
+        fprintf(to, "  %-10s %s\n", c->name, c->what);
+    fprintf(to, "\n"
+                "  ferry COMMAND --help   its options, with examples\n"
+                "  ferry --version\n"
+                "\n"
+                "Start with `ferry demo`: it moves a busy guest between two processes of this host.\n"
+                "\n"
+                "Exit status: 0 done and verified; 1 failed or cancelled, the guest is still at the source;\n"
+                "2 wrong usage; 3 arrived, but verification failed; 4 uncertain at which end the guest runs.\n");
+}
+
+int help_usage(const struct args_command *command, const struct ferry_error *err)
+{
+    fprintf(stderr, "ferry %s: %s\n", command->name, ferry_error_text(err));
+    if (err->hint[0])
+        fprintf(stderr, "hint: %s\n", err->hint);
+    fprintf(stderr, "try 'ferry %s --help'\n", command->name);
+    return EXIT_USAGE;
+}

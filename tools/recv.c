@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* recv.c - `ferry recv`: receive a guest, check every page of it, let it run on */
+#include "clock.h"
+#include "commands.h"
+#include "exposed.h"
+#include "listener.h"
+#include "side.h"
+#include "units.h"
+#include "uri.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+static const struct args_row rows[] = {
+    { "guest", "KIND", "the kind of guest that comes: pattern (needed)" },
+    { "run-on", "TIME", "let it run for so long and check it again [1s]" },
+    { "timeout", "TIME", "how long to wait for a source [for ever]" },
+    { "insecure", NULL, "listen where other machines can connect, unencrypted" },
+    { NULL },
+};
+
+static const struct args_command command = {
+    .name = "recv",
+    .positional = "URI",
+    .summary = "receive a guest, check every page of it, run it",
+    .about = "  URI   tcp:HOST:PORT (port 0: a free one)  unix:PATH  unix:@NAME  vsock:CID:PORT\n"
+             "        fd:N  exec:COMMAND  file:PATH[,offset=N]\n",
+    .examples = "  ferry recv tcp:127.0.0.1:4444 --guest pattern\n"
+                "  ferry recv tcp::4444 --guest pattern --insecure --json report.json\n"
+                "  ferry recv exec:'zcat guest.gz' --guest pattern\n",
+    .rows = rows,
+    .common = side_rows,
+    .session = true,
+};
+
+static int make_guest(void *opaque)
+{
+    struct side *side = opaque;
+
+    side->made.guest = bench_guest_incoming(args_value(side->args, "guest"), &side->made.err);
+    return side->made.guest ? 0 : side->made.err.errnum;
+}
+
+/* How long, once check_usage() has passed. */
+static uint64_t time_given(const struct side *side, const char *name, uint64_t fallback)
+{
+    uint64_t ns;
+
+    return args_time(side->args, name, fallback, &ns, NULL) < 0 ? fallback : ns;
+}
+
+static int make_channel(void *opaque)
+{
+    struct side *side = opaque;
+    int timeout_ms = FERRY_NO_DEADLINE;
+
+    if (args_value(side->args, "timeout"))
+        timeout_ms = args_ms(time_given(side, "timeout", 0));
+    side->made.chan = ferry_listener_accept(side->listener, timeout_ms, &side->made.err);
+    return side->made.chan ? 0 : side->made.err.errnum;
+}
+
+static void stop_listening(void *opaque)
+{
+    struct side *side = opaque;
+
+    ferry_listener_stop(side->listener);
+}
+
+static int verify(void *opaque)
+{
+    struct side *side = opaque;
+    uint64_t run_on_ns = time_given(side, "run-on", NS_PER_SEC);
+
+    return bench_guest_verify(side->guest, run_on_ns, &side->made.verify, &side->made.err);
+}
+
+static int check_usage(const struct side *side, struct ferry_error *err)
+{
+    struct uri uri;
+    uint64_t ns;
+
+    if (!args_needed(side->args, "guest", err) || args_time(side->args, "run-on", 0, &ns, err) < 0 ||
+        args_time(side->args, "timeout", 0, &ns, err) < 0 || uri_parse(args_positional(side->args), &uri, err) < 0)
+        return -EINVAL;
+    uri_clear(&uri);
+    return 0;
+}
+
+static void announce(struct side *side)
+{
+    const char *address = ferry_listener_address(side->listener);
+
+    if (side->listener->count > 0)
+        side_say(side, "listening on %s", address);
+    side_tell(side, "listening", json_pack("{s:s}", "address", address));
+}
+
+static int receive(struct side *side, struct ferry_error *err)
+{
+    int ret;
+
+    announce(side);
+    ret = side_run(side, make_channel, stop_listening, err);
+    if (ret < 0) {
+        side_failed(side, "accept", err);
+        return ret;
+    }
+    side->chan = side->made.chan;
+    ferry_listener_free(side->listener);
+    side->listener = NULL;
+    side->session = ferry_destination_start(bench_guest_ferry(side->guest), side->chan, args_options(side->args), err);
+    if (!side->session) {
+        side_failed(side, "setup", err);
+        return err->errnum;
+    }
+    ret = side_migrate(side, err);
+    if (ret < 0)
+        side_failed(side, NULL, err);
+    return ret;
+}
+
+/* The guest runs here.  Is it the one that left? */
+static enum exit_status judge(struct side *side, struct ferry_error *err)
+{
+    const struct bench_verify *found = &side->report.verify;
+    int ret;
+
+    side_say(side, "the guest runs here; checking every page of it");
+    ret = side_run(side, verify, NULL, err);
+    if (ret == 0) {
+        side->report.verify = side->made.verify;
+        side->report.verified = true;
+        if (found->mismatched == 0 && found->lost_writes == 0)
+            return EXIT_DONE;
+        ret = ferry_error_set(err, -EBADMSG, "verification failed: %s", found->first);
+    }
+    side_failed(side, "verify", err);
+    return EXIT_MISMATCH;
+}
+
+static void format_title(const struct side *side, enum exit_status status, char *to, size_t room)
+{
+    char run_on[32];
+
+    units_format_time(run_on, sizeof(run_on), time_given(side, "run-on", NS_PER_SEC));
+    snprintf(to, room, "received from %s%s%s", side->report.stats.channel,
+             status == EXIT_DONE ? ", verified, and run on for " : ", but not as it left",
+             status == EXIT_DONE ? run_on : "");
+}
+
+int recv_main(int argc, char **argv)
+{
+    struct ferry_error err = { 0 };
+    enum exit_status status;
+    struct side *side = side_new(&command, "destination", argc, argv, &status);
+    char title[384];
+
+    if (!side)
+        return status;
+    if (check_usage(side, &err) < 0)
+        return side_usage(side, &err);
+    if (side_make_guest(side, make_guest, &err) < 0)
+        return side_is_usage(&err) ? side_usage(side, &err) : side_end(side, side_failed(side, "guest", &err), NULL);
+    side->listener = ferry_listener_open(args_positional(side->args), &err);
+    if (!side->listener)
+        return side_is_usage(&err) ? side_usage(side, &err) : side_end(side, side_failed(side, "listen", &err), NULL);
+    if (!args_value(side->args, "insecure") && exposed_refuse(side->listener, &err) < 0)
+        return side_usage(side, &err);
+    if (receive(side, &err) < 0)
+        return side_end(side, EXIT_FAILED, NULL);
+    status = judge(side, &err);
+    format_title(side, status, title, sizeof(title));
+    return side_end(side, status, title);
+}

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* send.c - `ferry send`: make a guest, run it, move it to a destination */
+#include "commands.h"
+#include "side.h"
+#include "uri.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+static const struct args_row rows[] = {
+    { "guest", "SPEC", "the guest to move (needed)" },
+    { NULL },
+};
+
+static const struct args_command command = {
+    .name = "send",
+    .positional = "URI",
+    .summary = "move a running guest to a destination",
+    .about = "  URI   tcp:HOST:PORT  unix:PATH  unix:@NAME  vsock:CID:PORT  fd:N  exec:COMMAND\n"
+             "        file:PATH[,offset=N]\n"
+             "  SPEC  pattern:size=1GiB,dirty=200MiB/s,hot=25%,zero=30%,content=random|text|mixed\n",
+    .examples = "  ferry send tcp:192.0.2.7:4444 --guest pattern:size=4GiB,dirty=200MiB/s\n"
+                "  ferry send unix:/run/m.sock --guest pattern:size=1GiB --max-bandwidth 1Gbit/s\n"
+                "  ferry send exec:'gzip > guest.gz' --guest pattern:size=64MiB,content=text\n",
+    .rows = rows,
+    .common = side_rows,
+    .session = true,
+};
+
+static int make_guest(void *opaque)
+{
+    struct side *side = opaque;
+
+    side->made.guest = bench_guest_new(args_value(side->args, "guest"), &side->made.err);
+    return side->made.guest ? 0 : side->made.err.errnum;
+}
+
+static int make_channel(void *opaque)
+{
+    struct side *side = opaque;
+    int timeout_ms = args_option_ms(side->args, "connect-timeout");
+
+    side->made.chan = ferry_channel_connect(args_positional(side->args), timeout_ms, &side->made.err);
+    return side->made.chan ? 0 : side->made.err.errnum;
+}
+
+static int check_usage(const struct side *side, struct ferry_error *err)
+{
+    struct uri uri;
+
+    if (!args_needed(side->args, "guest", err) || uri_parse(args_positional(side->args), &uri, err) < 0)
+        return -EINVAL;
+    uri_clear(&uri);
+    return 0;
+}
+
+static enum exit_status send_guest(struct side *side)
+{
+    struct ferry_error err = { 0 };
+
+    if (bench_guest_start(side->guest, &err) < 0)
+        return side_failed(side, "guest", &err);
+    side_say(side, "connecting to %s", args_positional(side->args));
+    if (side_run(side, make_channel, NULL, &err) < 0)
+        return side_failed(side, "connect", &err);
+    side->chan = side->made.chan;
+    side->session = ferry_source_start(bench_guest_ferry(side->guest), side->chan, args_options(side->args), &err);
+    if (!side->session)
+        return side_failed(side, "setup", &err);
+    return side_migrate(side, &err) < 0 ? side_failed(side, NULL, &err) : EXIT_DONE;
+}
+
+int send_main(int argc, char **argv)
+{
+    struct ferry_error err = { 0 };
+    enum exit_status status;
+    struct side *side = side_new(&command, "source", argc, argv, &status);
+    char title[320];
+
+    if (!side)
+        return status;
+    if (check_usage(side, &err) < 0)
+        return side_usage(side, &err);
+    side_say(side, "making the guest: %s", args_value(side->args, "guest"));
+    if (side_make_guest(side, make_guest, &err) < 0) {
+        if (side_is_usage(&err))
+            return side_usage(side, &err);
+        return side_end(side, side_failed(side, "guest", &err), NULL);
+    }
+    status = send_guest(side);
+    snprintf(title, sizeof(title), "sent to %s", side->report.stats.channel);
+    return side_end(side, status, status == EXIT_DONE ? title : NULL);
+}

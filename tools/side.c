@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* side.c - what `ferry send` and `ferry recv` have in common: one side of one migration */
+#include "side.h"
+
+#include "clock.h"
+#include "help.h"
+#include "summary.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ferry/log.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define BEAT_PATIENCE_NS (2 * NS_PER_SEC)
+
+const struct args_row side_rows[] = {
+    { "json", "FILE", "write the report as JSON; - for stdout" },
+    { "events", "N", "write a line of JSON for each event to descriptor N" },
+    { "quiet", NULL, "no words but errors" },
+    { "log", "LEVEL", "tell the story: warn, info, debug or trace" },
+    { "verbose", NULL, "the same as --log debug" },
+    { NULL },
+};
+
+static void print_log(void *opaque, enum ferry_log_level level, const char *topic, const char *line)
+{
+    fprintf(stderr, "ferry: %s: %s\n", topic, line);
+}
+
+static int set_up_log(const struct args *args, struct ferry_error *err)
+{
+    static const char *const levels[] = { "warn", "info", "debug", "trace" };
+    const char *wanted = args_value(args, "log");
+    int level = 0;
+
+    if (!wanted)
+        wanted = args_value(args, "verbose") ? "debug" : "warn";
+    while (level < 4 && strcmp(wanted, levels[level]))
+        level++;
+    if (level == 4)
+        return ferry_error_set(err, -EINVAL, "--log: '%s' is not one of warn, info, debug, trace", wanted);
+    ferry_log_set(print_log, NULL, (enum ferry_log_level)(FERRY_LOG_WARN + level));
+    return 0;
+}
+
+static int open_events(struct side *side, struct ferry_error *err)
+{
+    uint64_t fd;
+    int ret = args_uint(side->args, "events", INT_MAX, 0, &fd, err);
+
+    if (ret < 0 || !args_value(side->args, "events"))
+        return ret;
+    if (fcntl((int)fd, F_SETFD, FD_CLOEXEC) < 0)
+        return ferry_error_set(err, -EINVAL, "--events: descriptor %d is not open", (int)fd);
+    side->to.events = fdopen((int)fd, "w");
+    return side->to.events ? 0 : ferry_error_set(err, -EINVAL, "--events: %s", strerror(errno));
+}
+
+static int open_json(struct side *side, struct ferry_error *err)
+{
+    const char *path = args_value(side->args, "json");
+
+    if (!path)
+        return 0;
+    side->to.json = !strcmp(path, "-") ? stdout : fopen(path, "we");
+    return side->to.json ? 0 : ferry_error_set(err, -EINVAL, "--json: %s: %s", path, strerror(errno));
+}
+
+static int set_up(struct side *side, struct ferry_error *err)
+{
+    int ret = set_up_log(side->args, err);
+
+    if (ret == 0)
+        ret = open_events(side, err);
+    if (ret == 0)
+        ret = open_json(side, err);
+    if (ret < 0)
+        return ret;
+    side->await = await_new(err);
+    if (!side->await)
+        return -ENOMEM;
+    side->to.quiet = args_value(side->args, "quiet") != NULL;
+    if (!side->to.quiet && !args_value(side->args, "log") && !args_value(side->args, "verbose"))
+        side->to.progress = progress_new();
+    return 0;
+}
+
+static void side_free(struct side *side)
+{
+    ferry_session_free(side->session);
+    ferry_channel_unref(side->chan);
+    ferry_listener_free(side->listener);
+    bench_guest_free(side->guest);
+    if (side->to.json && side->to.json != stdout)
+        fclose(side->to.json);
+    if (side->to.events)
+        fclose(side->to.events);
+    progress_free(side->to.progress);
+    await_free(side->await);
+    args_free(side->args);
+    free(side);
+}
+
+struct side *side_new(const struct args_command *command, const char *name, int argc, char **argv,
+                      enum exit_status *status)
+{
+    struct ferry_error err = { 0 };
+    struct side *side = calloc(1, sizeof(*side));
+
+    if (!side) {
+        fprintf(stderr, "ferry %s: no memory\n", command->name);
+        *status = EXIT_FAILED;
+        return NULL;
+    }
+    side->report.side = name;
+    side->args = args_parse(command, argc, argv, &err);
+    if (!side->args) {
+        *status = help_usage(command, &err);
+    } else if (args_help(side->args)) {
+        help_command(stdout, command);
+        *status = EXIT_DONE;
+    } else if (set_up(side, &err) < 0) {
+        *status = help_usage(command, &err);
+    } else {
+        return side;
+    }
+    side_free(side);
+    return NULL;
+}
+
+bool side_is_usage(const struct ferry_error *err)
+{
+    return err->errnum == -EINVAL || err->errnum == -ERANGE;
+}
+
+enum exit_status side_usage(struct side *side, const struct ferry_error *err)
+{
+    int status = help_usage(args_command(side->args), err);
+
+    side_free(side);
+    return (enum exit_status)status;
+}
+
+void side_say(struct side *side, const char *format, ...)
+{
+    va_list args;
+
+    if (side->to.quiet)
+        return;
+    progress_clear(side->to.progress);
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fputc('\n', stderr);
+}
+
+void side_tell(struct side *side, const char *name, json_t *event)
+{
+    if (side->to.events && event && json_object_set_new(event, "event", json_string(name)) == 0)
+        report_write(side->to.events, event, false, NULL);
+    json_decref(event);
+}
+
+int side_run(struct side *side, int (*work)(void *side), void (*interrupt)(void *side), struct ferry_error *err)
+{
+    const struct await_ops ops = { .work = work, .interrupt = interrupt };
+    int ret = await_run(side->await, &ops, side, err);
+
+    if (ret == -EINTR)
+        side->left_behind = true;
+    else if (ret < 0 && side->made.err.errnum)
+        *err = side->made.err;
+    return ret;
+}
+
+int side_make_guest(struct side *side, int (*work)(void *side), struct ferry_error *err)
+{
+    int ret = side_run(side, work, NULL, err);
+
+    if (ret == 0)
+        side->guest = side->made.guest;
+    return ret;
+}
+
+static int wait_work(void *opaque)
+{
+    struct side *side = opaque;
+
+    return ferry_session_wait(side->session, -1, &side->made.err);
+}
+
+static void wait_tick(void *opaque)
+{
+    struct side *side = opaque;
+    struct progress_figures figures;
+    struct ferry_stats stats;
+
+    ferry_session_stats(side->session, &stats);
+    progress_figures_from(&stats, &figures);
+    progress_show(side->to.progress, &figures);
+    if (side->to.events)
+        side_tell(side, "figures", report_stats_json(side->report.side, &stats));
+}
+
+static void wait_interrupt(void *opaque)
+{
+    struct side *side = opaque;
+
+    side_say(side, "cancelling: %s", strsignal(await_signal(side->await)));
+    ferry_session_cancel(side->session);
+}
+
+int side_migrate(struct side *side, struct ferry_error *err)
+{
+    static const struct await_ops ops = { .work = wait_work, .tick = wait_tick, .interrupt = wait_interrupt };
+    int ret = await_run(side->await, &ops, side, err);
+
+    progress_clear(side->to.progress);
+    ferry_session_stats(side->session, &side->report.stats);
+    if (ret < 0 && side->made.err.errnum)
+        *err = side->made.err;
+    return ret;
+}
+
+enum exit_status side_failed(struct side *side, const char *phase, const struct ferry_error *err)
+{
+    side->report.error = *err;
+    side->report.error_phase = phase;
+    side->report.cancelled = await_signal(side->await) != 0;
+    return EXIT_FAILED;
+}
+
+static void write_json(struct side *side, json_t *report)
+{
+    struct ferry_error err;
+    int ret = report_write(side->to.json, report, true, &err);
+
+    if (side->to.json != stdout && fclose(side->to.json) == EOF && ret == 0)
+        ret = ferry_error_set(&err, -errno, "the report could not be written: %s", strerror(errno));
+    side->to.json = NULL;
+    if (ret < 0)
+        fprintf(stderr, "ferry %s: %s\n", args_command(side->args)->name, err.text);
+}
+
+/* The guest's beats are its heart's: when they go on, it lives. */
+static void look_at_guest(struct side *side, bool is_source)
+{
+    bool is_completed = side->report.stats.phase == FERRY_PHASE_COMPLETED;
+    int64_t deadline = clock_now_ns() + BEAT_PATIENCE_NS;
+    struct bench_figures before;
+
+    if (!side->guest || side->left_behind)
+        return;
+    bench_guest_figures(side->guest, &side->report.guest);
+    side->report.guest_known = true;
+    if (!is_source || is_completed) {
+        side->report.guest_runs = !is_source && is_completed;
+        return;
+    }
+    before = side->report.guest;
+    while (side->report.guest.beats == before.beats && clock_now_ns() < deadline) {
+        clock_sleep_until_ns(clock_now_ns() + NS_PER_MS);
+        bench_guest_figures(side->guest, &side->report.guest);
+    }
+    side->report.guest_runs = side->report.guest.beats != before.beats;
+}
+
+enum exit_status side_end(struct side *side, enum exit_status status, const char *title)
+{
+    const char *command = args_command(side->args)->name;
+    bool is_source = !strcmp(side->report.side, "source");
+    char who[32];
+    json_t *report;
+
+    look_at_guest(side, is_source);
+    progress_clear(side->to.progress);
+    report = report_json(&side->report);
+    snprintf(who, sizeof(who), "ferry %s", command);
+    summary_error(stderr, who, report);
+    if (!side->to.quiet && side->report.guest_runs && is_source)
+        side_say(side, "the guest goes on here");
+    if (!side->to.quiet && title && side->to.json != stdout) {
+        printf("%s\n", title);
+        summary_print(stdout, is_source ? report : NULL, is_source ? NULL : report);
+        fflush(stdout);
+    }
+    if (side->to.json)
+        write_json(side, report);
+    side_tell(side, "report", report);
+    if (!side->left_behind)
+        side_free(side);
+    return status;
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* side.h - what `ferry send` and `ferry recv` have in common: one side of one migration
+ *
+ *      side_new --- make a guest, get a channel --- side_migrate --- look at the guest --- side_end
+ *         '------------------------------- any failure -------------------------------------^
+ *
+ * Besides words for people there may be a line of JSON for each event, for a program that started this one:
+ *
+ *      {"event": "listening", "address": "tcp:127.0.0.1:40123"}
+ *      {"event": "figures", "status": "active", ...}             ten times a second
+ *      {"event": "report", "status": "completed", ...}           the last line
+ */
+#ifndef TOOLS_SIDE_H
+#define TOOLS_SIDE_H
+
+#include "args.h"
+#include "await.h"
+#include "exit.h"
+#include "guest.h"
+#include "progress.h"
+#include "report.h"
+
+#include <ferry/session.h>
+
+/* Options that both commands have. */
+extern const struct args_row side_rows[];
+
+/* What is made on another thread; moved from here once it was joined, for one left behind may still write. */
+struct side_made {
+    struct bench_guest *guest;
+    struct ferry_channel *chan;
+    struct bench_verify verify;
+    struct ferry_error err;
+};
+
+/* Who is told how it goes; NULL: nobody. */
+struct side_audience {
+    struct progress *progress;
+    FILE *json, *events;
+    bool quiet;
+};
+
+struct side {
+    struct args *args;
+    struct await *await;
+    struct side_audience to;
+    struct side_made made;
+    bool left_behind; /* work goes on, on a thread that uses all of this */
+    struct bench_guest *guest;
+    struct ferry_listener *listener; /* until somebody has connected */
+    struct ferry_channel *chan;
+    struct ferry_session *session;
+    struct report report;
+};
+
+/**
+ * side_new() - take the command line apart and set up what it asks for
+ * @name: "source", "destination"
+ *
+ * Returns NULL when there is nothing to do; then *status is what to exit with.
+ */
+struct side *side_new(const struct args_command *command, const char *name, int argc, char **argv,
+                      enum exit_status *status);
+
+/* Words for people, on stderr, unless --quiet. */
+void side_say(struct side *side, const char *format, ...) FERRY_PRINTF(2, 3);
+
+/* An event for programs; takes @event. */
+void side_tell(struct side *side, const char *name, json_t *event);
+
+/* await_run() of @work with @side; it leaves its error in side->made.err, what it made elsewhere in side->made. */
+int side_run(struct side *side, int (*work)(void *side), void (*interrupt)(void *side), struct ferry_error *err);
+
+/* Make side->guest. */
+int side_make_guest(struct side *side, int (*work)(void *side), struct ferry_error *err);
+
+/* Wait for side->session, showing how it goes; a signal cancels it. */
+int side_migrate(struct side *side, struct ferry_error *err);
+
+/* Something failed while @phase was done (NULL: in the session): goes into the report.  Returns EXIT_FAILED. */
+enum exit_status side_failed(struct side *side, const char *phase, const struct ferry_error *err);
+
+/* Reports, under @title where there are words, and frees everything.  Returns @status. */
+enum exit_status side_end(struct side *side, enum exit_status status, const char *title);
+
+/* Wrong usage that shows only later: says so, frees everything. */
+enum exit_status side_usage(struct side *side, const struct ferry_error *err);
+
+/* Whether an error is about what a person wrote. */
+bool side_is_usage(const struct ferry_error *err);
+
+#endif
