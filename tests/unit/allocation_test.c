@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* allocation_test.c - a save and a load in which each allocation fails in turn: an error every time, and no leak
+ *
+ * The linker sends malloc and its kin to the wrappers here (-Wl,--wrap), and jansson is told to use them, too.
+ */
+#include <ferry/session.h>
+
+#include <errno.h>
+#include <jansson.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include <cmocka.h>
+
+#define BYTES (16 * FERRY_PAGE_BYTES)
+
+void *__real_malloc(size_t bytes);
+void *__real_calloc(size_t count, size_t bytes);
+void *__real_realloc(void *old, size_t bytes);
+char *__real_strdup(const char *text);
+void __real_free(void *memory);
+void *__wrap_malloc(size_t bytes);
+void *__wrap_calloc(size_t count, size_t bytes);
+void *__wrap_realloc(void *old, size_t bytes);
+char *__wrap_strdup(const char *text);
+void __wrap_free(void *memory);
+
+static atomic_long countdown; /* the allocation that takes it to 0 fails; negative: none does */
+static atomic_long held;      /* allocations not yet freed */
+
+static bool allowed(void)
+{
+    return atomic_fetch_sub(&countdown, 1) != 1;
+}
+
+static void *counted(void *memory)
+{
+    if (memory)
+        atomic_fetch_add(&held, 1);
+    return memory;
+}
+
+void *__wrap_malloc(size_t bytes)
+{
+    return allowed() ? counted(__real_malloc(bytes)) : NULL;
+}
+
+void *__wrap_calloc(size_t count, size_t bytes)
+{
+    return allowed() ? counted(__real_calloc(count, bytes)) : NULL;
+}
+
+void *__wrap_realloc(void *old, size_t bytes)
+{
+    void *memory;
+
+    if (!allowed())
+        return NULL;
+    memory = __real_realloc(old, bytes);
+    return old ? memory : counted(memory);
+}
+
+char *__wrap_strdup(const char *text)
+{
+    return allowed() ? counted(__real_strdup(text)) : NULL;
+}
+
+void __wrap_free(void *memory)
+{
+    if (memory)
+        atomic_fetch_sub(&held, 1);
+    __real_free(memory);
+}
+
+struct machine {
+    uint8_t *ram;
+    uint32_t count;
+    uint32_t *values; /* allocated by a load */
+    bool running;
+};
+
+static const struct ferry_field fields[] = { FERRY_U32(count, struct machine),
+                                             FERRY_ALLOC_VARRAY(values, struct machine, count, 100, U32), FERRY_END };
+static const struct ferry_state_desc desc = {
+    .name = "device",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .size = sizeof(struct machine),
+    .fields = fields,
+};
+
+static int stop(void *opaque, struct ferry_error *err)
+{
+    ((struct machine *)opaque)->running = false;
+    return 0;
+}
+
+static int start(void *opaque, struct ferry_error *err)
+{
+    ((struct machine *)opaque)->running = true;
+    return 0;
+}
+
+static const struct ferry_guest_ops ops = { .stop = stop, .start = start };
+
+static struct ferry_guest *make_guest(struct machine *machine, struct ferry_error *err)
+{
+    struct ferry_block ram = {
+        .name = "ram", .host = machine->ram, .length = BYTES, .page_size = 4096, .flags = FERRY_BLOCK_PRIVATE
+    };
+    struct ferry_guest *guest = ferry_guest_new("tiny", &ops, machine, err);
+
+    if (guest && (ferry_guest_add_block(guest, &ram, err) < 0 ||
+                  ferry_guest_add_device(guest, &desc, machine, NULL, FERRY_INSTANCE_NEXT, err) < 0)) {
+        ferry_guest_free(guest);
+        guest = NULL;
+    }
+    return guest;
+}
+
+typedef struct ferry_session *start_fn(struct ferry_guest *guest, struct ferry_channel *chan,
+                                       const struct ferry_options *options, struct ferry_error *err);
+
+static int run(start_fn *begin, struct machine *machine, struct ferry_channel *chan, struct ferry_error *err)
+{
+    struct ferry_guest *guest = make_guest(machine, err);
+    struct ferry_session *session = guest ? begin(guest, chan, NULL, err) : NULL;
+    int ret = session ? ferry_session_wait(session, FERRY_NO_DEADLINE, err) : err->errnum;
+
+    ferry_session_free(session);
+    ferry_guest_free(guest);
+    return ret;
+}
+
+/* Run with the n-th allocation failing, for n = 1, 2, ... until none failed.  Returns how many failures there were. */
+static int fail_each(int (*once)(void *opaque, struct ferry_error *err), void *opaque)
+{
+    for (int n = 1;; n++) {
+        struct ferry_error err = { 0 };
+        long before = atomic_load(&held);
+        int ret;
+
+        atomic_store(&countdown, n);
+        ret = once(opaque, &err);
+        if (atomic_load(&countdown) > 0) {
+            assert_int_equal(ret, 0);
+            atomic_store(&countdown, -1);
+            return n - 1;
+        }
+        atomic_store(&countdown, -1);
+        if (atomic_load(&held) != before)
+            fail_msg("allocation %d: %ld left over", n, atomic_load(&held) - before);
+        if (ret < 0 && (!err.errnum || strlen(err.text) < 5))
+            fail_msg("allocation %d: no sentence for error %d", n, ret);
+    }
+}
+
+static struct machine source;
+static uint32_t values[3] = { 1, 22, 333 };
+
+static int save_once(void *opaque, struct ferry_error *err)
+{
+    struct ferry_channel *chan = ferry_channel_buffer_writer(1 << 20, err);
+    int ret = chan ? run(ferry_source_start, &source, chan, err) : err->errnum;
+
+    ferry_channel_unref(chan);
+    if (ret < 0)
+        assert_true(source.running);
+    source.running = true;
+    return ret;
+}
+
+struct recording {
+    void *data;
+    size_t bytes;
+    bool loaded; /* once, with everything right */
+};
+
+static int load_once(void *opaque, struct ferry_error *err)
+{
+    struct recording *recording = opaque;
+    struct machine machine = { 0 };
+    struct ferry_channel *chan = ferry_channel_buffer_reader(recording->data, recording->bytes, err);
+    int ret;
+
+    machine.ram = mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    ret = chan ? run(ferry_destination_start, &machine, chan, err) : err->errnum;
+    assert_int_equal(machine.running, ret == 0);
+    if (ret == 0) {
+        assert_memory_equal(machine.ram, source.ram, BYTES);
+        assert_int_equal(machine.count, 3);
+        assert_memory_equal(machine.values, values, sizeof(values));
+        recording->loaded = true;
+    }
+    free(machine.values);
+    ferry_channel_unref(chan);
+    munmap(machine.ram, BYTES);
+    return ret;
+}
+
+static void each_allocation_of_a_save_fails(void **state)
+{
+    assert_true(fail_each(save_once, NULL) > 10);
+}
+
+static void each_allocation_of_a_load_fails(void **state)
+{
+    struct recording recording = { 0 };
+    struct ferry_channel *chan = ferry_channel_buffer_writer(1 << 20, NULL);
+    struct ferry_error err;
+    const void *data;
+
+    assert_int_equal(run(ferry_source_start, &source, chan, &err), 0);
+    source.running = true;
+    data = ferry_channel_buffer_data(chan, &recording.bytes);
+    recording.data = malloc(recording.bytes);
+    memcpy(recording.data, data, recording.bytes);
+    ferry_channel_unref(chan);
+    assert_true(fail_each(load_once, &recording) > 10);
+    assert_true(recording.loaded);
+    free(recording.data);
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_allocation_of_a_save_fails),
+        cmocka_unit_test(each_allocation_of_a_load_fails),
+    };
+
+    atomic_store(&countdown, -1);
+    json_set_alloc_funcs(__wrap_malloc, __wrap_free);
+    source.ram = mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    source.count = 3;
+    source.values = values;
+    source.running = true;
+    memset(source.ram + 5000, 9, 3000);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
