@@ -12,7 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FLAGS_MASK (FERRY_PAGE_BYTES - 1)
+#define FLAGS_MASK        (FERRY_PAGE_BYTES - 1)
+#define ZERO_RECORD_BYTES 9 /* of a page in the same block as the one before */
+
+_Static_assert(BATCH_PAGES *ZERO_RECORD_BYTES <= WRITER_RESERVE_BYTES, "a batch of zero pages is put in one piece");
 
 /* ---- the block list -------------------------------------------------------------------------------------------- */
 
@@ -94,15 +97,38 @@ static void put_record(struct ferry_writer *writer, const struct ram_block **las
     *last = block;
 }
 
+/* Neighbouring zero pages: after the first, their records differ in nothing but the offset. */
+static void put_zeros(struct ferry_writer *writer, const struct ram_block **last, const struct ram_block *block,
+                      uint64_t page, unsigned count)
+{
+    uint64_t word = (page << FERRY_PAGE_SHIFT) | RAM_ZERO | RAM_CONTINUE;
+    uint8_t *record;
+
+    put_record(writer, last, block, page, RAM_ZERO);
+    ferry_put_u8(writer, 0);
+    if (count == 1)
+        return;
+    record = writer_reserve(writer, (count - 1) * ZERO_RECORD_BYTES);
+    for (unsigned i = 1; i < count; i++, record += ZERO_RECORD_BYTES) {
+        word += FERRY_PAGE_BYTES;
+        store_be64(record, word);
+        record[8] = 0;
+    }
+}
+
 void ram_put_batch(struct ferry_writer *writer, const struct ram_block **last, const struct page_batch *batch)
 {
     for (unsigned i = 0; i < batch->normal; i++) {
         put_record(writer, last, batch->block, batch->pages[i], RAM_PAGE);
         ferry_put_ref(writer, batch->block->host + (batch->pages[i] << FERRY_PAGE_SHIFT), FERRY_PAGE_BYTES);
     }
-    for (unsigned i = batch->normal; i < batch->count; i++) {
-        put_record(writer, last, batch->block, batch->pages[i], RAM_ZERO);
-        ferry_put_u8(writer, 0);
+    for (unsigned i = batch->normal; i < batch->count;) {
+        unsigned run = 1;
+
+        while (i + run < batch->count && batch->pages[i + run] == batch->pages[i] + run)
+            run++;
+        put_zeros(writer, last, batch->block, batch->pages[i], run);
+        i += run;
     }
 }
 
@@ -167,6 +193,24 @@ static int place_zeros(struct ram_loader *loader, struct ferry_reader *reader)
     return ret < 0 ? ferry_reader_fail(reader, ret, "%s", ferry_error_text(&err)) : 0;
 }
 
+/* The records that are buffered already, as long as they say that the next page of the run is zero, too. */
+static int more_zeros(struct ram_loader *loader, struct ferry_reader *reader)
+{
+    uint64_t page = loader->zero_first + loader->zero_pages;
+    uint64_t word = (page << FERRY_PAGE_SHIFT) | RAM_ZERO | RAM_CONTINUE;
+    const uint8_t *record;
+    size_t bytes = reader_buffered(reader, &record), used = 0;
+
+    while (bytes - used >= ZERO_RECORD_BYTES && page < loader->zero_block->pages && load_be64(record + used) == word &&
+           record[used + 8] == 0) {
+        used += ZERO_RECORD_BYTES;
+        word += FERRY_PAGE_BYTES;
+        page++;
+    }
+    loader->zero_pages = page - loader->zero_first;
+    return ferry_reader_skip(reader, used);
+}
+
 static int get_zero(struct ram_loader *loader, struct ferry_reader *reader, uint64_t page)
 {
     uint8_t fill;
@@ -177,16 +221,14 @@ static int get_zero(struct ram_loader *loader, struct ferry_reader *reader, uint
     if (fill != 0)
         return ferry_reader_fail(reader, -EPROTO, "block '%s' page %" PRIu64 ": a zero page filled with 0x%02x",
                                  loader->last->info.name, page, fill);
-    if (loader->zero_pages > 0 && loader->zero_block == loader->last &&
-        loader->zero_first + loader->zero_pages == page) {
-        loader->zero_pages++;
-        return 0;
+    if (loader->zero_pages == 0 || loader->zero_block != loader->last ||
+        loader->zero_first + loader->zero_pages != page) {
+        ret = place_zeros(loader, reader);
+        loader->zero_block = loader->last;
+        loader->zero_first = page;
     }
-    ret = place_zeros(loader, reader);
-    loader->zero_block = loader->last;
-    loader->zero_first = page;
-    loader->zero_pages = 1;
-    return ret;
+    loader->zero_pages++;
+    return ret < 0 ? ret : more_zeros(loader, reader);
 }
 
 /* One record about a page.  @flag is ZERO or PAGE. */
@@ -227,6 +269,7 @@ int ram_get_body(struct ram_loader *loader, struct ferry_reader *reader)
             ret = get_blocks(loader, reader, word & ~(uint64_t)FLAGS_MASK);
             break;
         case RAM_MULTIFD_FLUSH:
+            loader->counts.flushes++;
             break;
         case RAM_EOS:
             return place_zeros(loader, reader);

@@ -60,6 +60,7 @@ struct ram_counts {
     uint64_t normal;  /* pages that came with content */
     uint64_t zero;    /* pages that came as zero */
     uint64_t guessed; /* of the normal ones: read into place before their record was seen */
+    uint64_t flushes; /* marks that pages travelled over other connections, too */
 };
 
 struct ram_loader {

@@ -58,6 +58,11 @@ struct ferry_channel *reader_channel(const struct ferry_reader *reader)
     return reader->chan;
 }
 
+void reader_count_from(struct ferry_reader *reader, uint64_t offset)
+{
+    reader->offset = offset;
+}
+
 uint64_t ferry_reader_offset(const struct ferry_reader *reader)
 {
     return reader->offset;
@@ -87,6 +92,12 @@ int ferry_reader_fail(struct ferry_reader *reader, int errnum, const char *forma
 static size_t buffered(const struct ferry_reader *reader)
 {
     return reader->end - reader->start;
+}
+
+size_t reader_buffered(const struct ferry_reader *reader, const uint8_t **data)
+{
+    *data = reader->buf + reader->start;
+    return reader->error.errnum ? 0 : buffered(reader);
 }
 
 static int end_error(struct ferry_reader *reader, size_t missing)

@@ -28,8 +28,14 @@ ssize_t reader_scatter(struct ferry_reader *reader, struct iovec **iov, int *cou
  */
 void reader_unread(struct ferry_reader *reader, const struct iovec *iov, int count, size_t offset, size_t got);
 
+/* What is buffered and not yet consumed, without waiting for more; valid until the next call on the reader. */
+size_t reader_buffered(const struct ferry_reader *reader, const uint8_t **data);
+
 /* True when nothing is left and the channel has ended: 1, else 0, or the reader's first error. */
 int reader_at_end(struct ferry_reader *reader);
+
+/* Its bytes are counted from here: for a reader of a part that was taken out of a larger stream.  Before it is used. */
+void reader_count_from(struct ferry_reader *reader, uint64_t offset);
 
 struct ferry_channel *reader_channel(const struct ferry_reader *reader);
 
