@@ -40,20 +40,21 @@ int fixture_save(const struct ferry_state_desc *desc, void *opaque, const struct
 int fixture_load(const struct ferry_state_desc *desc, void *opaque, uint32_t version, const void *data, size_t bytes,
                  struct ferry_error *err)
 {
-    struct ferry_channel *channel = ferry_channel_buffer_reader(data, bytes, err);
-    struct ferry_reader *reader = channel ? ferry_reader_new(channel, err) : NULL;
-    struct state_staged *staged = reader ? state_parse(desc, opaque, version, reader, err) : NULL;
-    int rc = -EPROTO;
+    struct ferry_error why = { 0 };
+    struct ferry_channel *channel = ferry_channel_buffer_reader(data, bytes, &why);
+    struct ferry_reader *reader = channel ? ferry_reader_new(channel, &why) : NULL;
+    struct state_staged *staged = reader ? state_parse(desc, opaque, version, reader, &why) : NULL;
 
     if (staged && ferry_reader_offset(reader) != bytes)
-        rc = ferry_error_set(err, -EPROTO, "%zu bytes, of which %zu were used", bytes,
-                             (size_t)ferry_reader_offset(reader));
+        ferry_error_set(&why, -EPROTO, "%zu bytes, of which %zu were used", bytes, (size_t)ferry_reader_offset(reader));
     else if (staged)
-        rc = state_commit(staged, err);
+        (void)state_commit(staged, &why);
+    if (err && why.errnum)
+        *err = why;
     state_staged_free(staged);
     ferry_reader_free(reader);
     ferry_channel_unref(channel);
-    return rc;
+    return why.errnum;
 }
 
 void fixture_from_hex(const char *hex, struct fixture_bytes *to)

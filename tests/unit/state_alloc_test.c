@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* state_alloc_test.c - each allocation of a save and of a load may fail: an error, no leak, the device as it was
+ *
+ * The linker sends this program's allocations here; the JSON library's are given to it.  What they have
+ * handed out is counted, so that a leak fails the test in every build.
+ */
+#include "device.h"
+#include "state_fixture.h"
+
+#include <ferry/channel.h>
+#include <ferry/stream.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+void *__real_malloc(size_t bytes);
+void *__real_calloc(size_t count, size_t bytes);
+void *__real_realloc(void *old, size_t bytes);
+char *__real_strdup(const char *text);
+void __real_free(void *memory);
+void *__wrap_malloc(size_t bytes);
+void *__wrap_calloc(size_t count, size_t bytes);
+void *__wrap_realloc(void *old, size_t bytes);
+char *__wrap_strdup(const char *text);
+void __wrap_free(void *memory);
+
+static long until_failure = -1; /* allocations that still succeed; -1: all do */
+static bool has_failed;
+static long alive;
+
+static bool fails(void)
+{
+    if (until_failure < 0 || until_failure-- > 0)
+        return false;
+    until_failure = -1; /* only one fails */
+    has_failed = true;
+    return true;
+}
+
+static void *count(void *memory)
+{
+    alive += memory != NULL;
+    return memory;
+}
+
+void *__wrap_malloc(size_t bytes)
+{
+    return fails() ? NULL : count(__real_malloc(bytes));
+}
+
+void *__wrap_calloc(size_t items, size_t bytes)
+{
+    return fails() ? NULL : count(__real_calloc(items, bytes));
+}
+
+void *__wrap_realloc(void *old, size_t bytes)
+{
+    void *memory;
+
+    if (fails())
+        return NULL;
+    memory = __real_realloc(old, bytes);
+    alive += memory && !old;
+    return memory;
+}
+
+char *__wrap_strdup(const char *text)
+{
+    return fails() ? NULL : count(__real_strdup(text));
+}
+
+void __wrap_free(void *memory)
+{
+    alive -= memory != NULL;
+    __real_free(memory);
+}
+
+/* Returns 0 when no allocation was left to fail. */
+typedef int attempt(void *opaque, struct ferry_error *err);
+
+static void assert_survives_each_failure(attempt *run, void *opaque, unsigned at_least)
+{
+    unsigned failures = 0;
+
+    for (long n = 0;; n++) {
+        struct ferry_error err = { 0 };
+        long before = alive;
+        int rc;
+
+        has_failed = false;
+        until_failure = n;
+        rc = run(opaque, &err);
+        until_failure = -1;
+        if (!has_failed) {
+            assert_int_equal(rc, 0);
+            break;
+        }
+        failures++;
+        assert_true(rc < 0);
+        assert_true(err.errnum < 0 && err.text[0]);
+        assert_int_equal(alive, before);
+    }
+    assert_true(failures >= at_least);
+}
+
+static int save_once(void *opaque, struct ferry_error *err)
+{
+    struct fixture_bytes bytes;
+
+    return fixture_save(&zoo_desc, opaque, NULL, NULL, &bytes, err);
+}
+
+static int save_described(void *opaque, struct ferry_error *err)
+{
+    struct fixture_bytes bytes;
+    json_t *vmdesc = json_object();
+    int rc = vmdesc ? fixture_save(&zoo_desc, opaque, NULL, vmdesc, &bytes, err) : ferry_error_set(err, -12, "json");
+
+    json_decref(vmdesc);
+    return rc;
+}
+
+static void a_save_survives(void **state)
+{
+    struct zoo *zoo = zoo_new(3);
+    uint64_t before = zoo_fingerprint(zoo);
+
+    assert_survives_each_failure(save_once, zoo, 3);
+    assert_survives_each_failure(save_described, zoo, 100);
+    assert_true(zoo_fingerprint(zoo) == before);
+    zoo_free(zoo);
+}
+
+struct load {
+    struct fixture_bytes bytes;
+    struct zoo *zoo;
+    uint64_t before;
+};
+
+static int load_once(void *opaque, struct ferry_error *err)
+{
+    struct load *load = opaque;
+    int rc = fixture_load(&zoo_desc, load->zoo, 3, load->bytes.data, load->bytes.count, err);
+
+    if (rc < 0)
+        assert_true(zoo_fingerprint(load->zoo) == load->before);
+    return rc;
+}
+
+static void a_load_survives(void **state)
+{
+    struct zoo *from = zoo_new(3);
+    struct load load = { .zoo = zoo_new(2) };
+
+    load.before = zoo_fingerprint(load.zoo);
+    assert_int_equal(fixture_save(&zoo_desc, from, NULL, NULL, &load.bytes, NULL), 0);
+    assert_survives_each_failure(load_once, &load, 20);
+    assert_int_equal(load.zoo->loads, 1);
+    zoo_free(from);
+    zoo_free(load.zoo);
+}
+
+static int tree_once(void *opaque, struct ferry_error *err)
+{
+    struct load *load = opaque;
+    json_t *tree = state_to_tree(&zoo_desc, load->zoo, NULL, err);
+    struct state_staged *staged = tree ? state_from_tree(&zoo_desc, load->zoo, 3, tree, err) : NULL;
+    uint8_t digest[16];
+    int rc = staged ? state_digest(&zoo_desc, load->zoo, NULL, digest, err) : err->errnum;
+
+    if (rc == 0 && state_size(&zoo_desc, load->zoo, NULL, err) < 0)
+        rc = err->errnum;
+    assert_true(zoo_fingerprint(load->zoo) == load->before);
+    state_staged_free(staged);
+    json_decref(tree);
+    return rc;
+}
+
+static void trees_and_digests_survive(void **state)
+{
+    struct load load = { .zoo = zoo_new(3) };
+
+    load.before = zoo_fingerprint(load.zoo);
+    assert_survives_each_failure(tree_once, &load, 100);
+    zoo_free(load.zoo);
+}
+
+static int list_once(void *opaque, struct ferry_error *err)
+{
+    struct device_list *list = device_list_new();
+    struct device *device;
+    int rc = -12;
+
+    if (!list)
+        return ferry_error_set(err, rc, "out of memory");
+    device = device_add(list, &zoo_desc, opaque, NULL, FERRY_INSTANCE_NEXT, DEVICE_NO_ALIAS, err);
+    if (device)
+        rc = 0;
+    device_list_free(list);
+    return rc;
+}
+
+static void a_device_list_survives(void **state)
+{
+    struct zoo *zoo = zoo_new(1);
+
+    assert_survives_each_failure(list_once, zoo, 2);
+    zoo_free(zoo);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_save_survives),
+        cmocka_unit_test(a_load_survives),
+        cmocka_unit_test(trees_and_digests_survive),
+        cmocka_unit_test(a_device_list_survives),
+    };
+
+    json_set_alloc_funcs(malloc, free);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
