@@ -191,16 +191,39 @@ static void set_option(int fd, int level, int name, int value)
         log_debug(LOG_CHANNEL, "socket option %d/%d = %d: errno %d", level, name, value, errno);
 }
 
-/* Options are wishes: a socket without them works, slower. */
-static void tune(struct socket_channel *sock, int family)
+/* Options are wishes: a socket without them works, slower.
+ *
+ * TCP keeps the buffers that the kernel tunes: measured on loopback with writes of 1 MiB, no fixed size from 1 to 4 MiB
+ * took less processor time, and fixing one switches the tuning off.  SO_RCVLOWAT by itself makes the kernel grow the
+ * receive buffer to fit.  A unix socket is never tuned: with its default the two sides changed turns 18,000 times for
+ * 3 GiB, with 1 MiB 2,800 times; 4 MiB took more processor time again, being more than the caches hold.
+ */
+static void tune(int fd, int family)
 {
     if (family == AF_INET || family == AF_INET6) {
-        set_option(sock->fd, IPPROTO_TCP, TCP_NODELAY, 1);
-        set_option(sock->fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-        sock->lowat_max = LOWAT_MAX_BYTES;
+        set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+        set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
     } else if (family == AF_UNIX) {
-        set_option(sock->fd, SOL_SOCKET, SO_SNDBUF, UNIX_BUFFER_BYTES);
+        int bytes = UNIX_BUFFER_BYTES;
+
+        /* The plain option stops at net.core.wmem_max, which is the default size on most hosts. */
+        if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes)) < 0)
+            set_option(fd, SOL_SOCKET, SO_SNDBUF, bytes);
     }
+}
+
+/* How much a reader may wait for.  TCP never lets the mark exceed what its window can take; vsock has no such care, and
+ * poll on a unix socket ignores the mark. */
+static size_t lowat_limit(int fd, int family)
+{
+    int room = 0;
+    socklen_t bytes = sizeof(room);
+
+    if (family == AF_INET || family == AF_INET6)
+        return LOWAT_MAX_BYTES;
+    if (family != AF_VSOCK || getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, &bytes) < 0 || room < 4)
+        return 1;
+    return room / 4 < LOWAT_MAX_BYTES ? (size_t)room / 4 : LOWAT_MAX_BYTES;
 }
 
 struct ferry_channel *socket_channel(int fd, const char *label, struct ferry_error *err)
@@ -222,8 +245,9 @@ struct ferry_channel *socket_channel(int fd, const char *label, struct ferry_err
     if (!sock)
         return NULL;
     sock->fd = fd;
-    sock->lowat = sock->lowat_max = 1;
-    tune(sock, family);
+    sock->lowat = 1;
+    sock->lowat_max = lowat_limit(fd, family);
+    tune(fd, family);
     return &sock->base;
 }
 

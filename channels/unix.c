@@ -3,7 +3,6 @@
 #include "unix.h"
 
 #include "channel.h"
-#include "clock.h"
 #include "socket.h"
 
 #include <errno.h>
@@ -29,18 +28,22 @@ void unix_address(const struct uri *uri, struct address *address)
     address->bytes = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + bytes);
 }
 
-/* A socket's name outlives its socket: only connecting tells whether anyone is there. */
+/* A socket's name outlives its socket; only connecting tells whether anyone is there.  A datagram socket asks without
+ * being let in (-EPROTOTYPE: someone is there), where a stream would be a connection for the other to accept. */
 static bool is_stale(const char *path, const struct address *address)
 {
     struct stat st;
+    bool stale;
     int fd;
 
     if (lstat(path, &st) < 0 || !S_ISSOCK(st.st_mode))
         return false;
-    fd = socket_connect(address, clock_deadline_ns(0));
-    if (fd >= 0)
-        close(fd);
-    return fd == -ECONNREFUSED;
+    fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return false;
+    stale = connect(fd, &address->any, address->bytes) < 0 && errno == ECONNREFUSED;
+    close(fd);
+    return stale;
 }
 
 static int remember_name(const char *path, struct ferry_listener *listener)

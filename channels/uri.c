@@ -140,7 +140,7 @@ static int parse_file(struct uri *uri, struct ferry_error *err)
     char *comma;
     int ret = 0;
 
-    while (ret == 0 && (comma = strrchr(uri->name, ','))) {
+    while (ret == 0 && (comma = strrchr(uri->name, ',')) && !strchr(comma, '/')) {
         if (!strncmp(comma, ",offset=", 8))
             ret = units_parse_size(comma + 8, &uri->offset, err);
         else if (!strncmp(comma, ",direct=", 8))
