@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* inspect.c - `ferry inspect`: what is in a migration stream, and where it is broken */
+#include "inspect.h"
+
+#include "args.h"
+#include "exit.h"
+#include "exposed.h"
+#include "help.h"
+#include "inspect_json.h"
+#include "inspect_print.h"
+#include "inspect_stream.h"
+#include "units.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define MAX_RAM_DEFAULT (UINT64_C(64) << 30)
+
+static const struct args_row rows[] = {
+    { "ram", "FILE", "write the largest block of memory there, zero pages as holes" },
+    { "block", "NAME", "with --ram: this block instead" },
+    { "max-ram", "SIZE", "with --ram: how much memory the stream may announce [64GiB]" },
+    { "json", "FILE", "write everything there as one JSON object; -: to stdout, without words" },
+    { "verbose", NULL, "buffers in full, every part of memory by itself" },
+    { "insecure", NULL, "listen where other machines can connect, unencrypted" },
+    { NULL },
+};
+
+static const struct args_command command = {
+    .name = "inspect",
+    .positional = "STREAM",
+    .summary = "what is in a migration stream, and where it is broken",
+    .about = "  STREAM   a file, - (stdin), or a URI to listen on: tcp:HOST:PORT (port 0: a free one)\n"
+             "           unix:PATH  unix:@NAME  vsock:CID:PORT  fd:N  exec:COMMAND  file:PATH[,offset=N]\n"
+             "\n"
+             "On a URI it is the destination of a live migration, which it only reads; a source that\n"
+             "asks for it is told that all has arrived.  Exit status: 0 the stream is whole and clean;\n"
+             "1 it is broken, or not understood: what was understood is shown, then where it stopped.\n",
+    .examples = "  ferry inspect vm.stream\n"
+                "  zcat vm.stream.gz | ferry inspect - --ram ram.bin\n"
+                "  ferry inspect unix:/tmp/in --json -     (then in QEMU: migrate unix:/tmp/in)\n",
+    .rows = rows,
+};
+
+/* All that inspect_main() opens. */
+struct inspect {
+    struct args *args;
+    struct ferry_listener *listener;
+    struct ferry_channel *chan;
+    FILE *json;
+    int ram_fd;
+    bool progress; /* stderr is a terminal */
+    bool usage;    /* what failed is the fault of the command line */
+    struct inspect_options options;
+    struct inspect_ram ram;
+    struct inspect_report report;
+};
+
+/* ---- where it comes from --------------------------------------------------------------------------------------- */
+
+static bool is_socket(int fd)
+{
+    struct stat st;
+
+    return fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode);
+}
+
+/* Nothing is ever written to what is no connection: a file opened for both would be overwritten. */
+static bool may_answer(const char *word)
+{
+    if (!strncmp(word, "fd:", 3))
+        return is_socket(atoi(word + 3));
+    return !strncmp(word, "tcp:", 4) || !strncmp(word, "unix:", 5) || !strncmp(word, "vsock:", 6);
+}
+
+static struct ferry_channel *open_stdin(struct ferry_error *err)
+{
+    int fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
+    struct ferry_channel *chan;
+
+    if (fd < 0) {
+        ferry_error_set(err, -errno, "stdin: %s", strerror(errno));
+        return NULL;
+    }
+    chan = ferry_channel_from_fd(fd, "stdin", err);
+    if (!chan)
+        close(fd);
+    return chan;
+}
+
+static bool is_uri(const char *word)
+{
+    static const char *const schemes[] = { "tcp:", "unix:", "vsock:", "fd:", "exec:", "file:" };
+
+    for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++)
+        if (!strncmp(word, schemes[i], strlen(schemes[i])))
+            return true;
+    return false;
+}
+
+static int listen_on(struct inspect *inspect, const char *uri, struct ferry_error *err)
+{
+    inspect->options.answer = may_answer(uri);
+    inspect->listener = ferry_listener_open(uri, err);
+    if (!inspect->listener) {
+        inspect->usage = err->errnum == -EINVAL;
+        return err->errnum;
+    }
+    if (!args_value(inspect->args, "insecure") && exposed_refuse(inspect->listener, err) < 0) {
+        inspect->usage = true;
+        return err->errnum;
+    }
+    if (inspect->options.answer)
+        fprintf(stderr, "listening on %s\n", ferry_listener_address(inspect->listener));
+    return 0;
+}
+
+static int open_channel(struct inspect *inspect, const char *word, struct ferry_error *err)
+{
+    if (!strcmp(word, "-")) {
+        inspect->options.answer = is_socket(STDIN_FILENO);
+        inspect->chan = open_stdin(err);
+    } else if (!is_uri(word)) {
+        inspect->chan = ferry_channel_open_file(word, FERRY_READ, 0, false, err);
+    } else {
+        int ret = listen_on(inspect, word, err);
+
+        if (ret < 0)
+            return ret;
+        inspect->chan = ferry_listener_accept(inspect->listener, FERRY_NO_DEADLINE, err);
+    }
+    return inspect->chan ? 0 : err->errnum;
+}
+
+/* ---- where it goes --------------------------------------------------------------------------------------------- */
+
+/* Files are opened before the stream is read: a live one comes only once. */
+static int open_results(struct inspect *inspect, struct ferry_error *err)
+{
+    const char *ram = args_value(inspect->args, "ram");
+    const char *json = args_value(inspect->args, "json");
+
+    if (ram) {
+        inspect->ram_fd = open(ram, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+        if (inspect->ram_fd < 0)
+            return ferry_error_set(err, -errno, "%s: %s", ram, strerror(errno));
+    }
+    if (!json)
+        return 0;
+    inspect->json = strcmp(json, "-") ? fopen(json, "we") : stdout;
+    return inspect->json ? 0 : ferry_error_set(err, -errno, "%s: %s", json, strerror(errno));
+}
+
+static void show_progress(void *opaque, uint64_t bytes)
+{
+    char size[64];
+
+    fprintf(stderr, "\r%s   ", units_format_size(size, sizeof(size), bytes));
+}
+
+static int save_ram(struct inspect *inspect, struct ferry_error *err)
+{
+    const char *path = args_value(inspect->args, "ram");
+    const char *name = args_value(inspect->args, "block");
+    const struct inspect_ram_block *block = inspect_ram_find(&inspect->ram, name);
+    int fd = inspect->ram_fd, ret;
+
+    if (fd < 0)
+        return 0;
+    if (!block)
+        return ferry_error_set(err, -ENOENT, name ? "%s: the stream has no block '%s'" : "%s: the stream has no memory",
+                               path, name);
+    ret = inspect_ram_save(block, fd, path, err);
+    inspect->ram_fd = -1;
+    if (close(fd) < 0 && ret == 0)
+        ret = ferry_error_set(err, -errno, "%s: %s", path, strerror(errno));
+    return ret;
+}
+
+static int save_json(struct inspect *inspect, struct ferry_error *err)
+{
+    const char *path = args_value(inspect->args, "json");
+    FILE *json = inspect->json;
+    int ret;
+
+    if (!json)
+        return 0;
+    ret = inspect_json(json, &inspect->report, &inspect->ram);
+    inspect->json = NULL;
+    if ((json == stdout ? fflush(json) : fclose(json)) == EOF && ret == 0)
+        ret = -errno;
+    return ret < 0 ? ferry_error_set(err, ret, "%s: %s", path, strerror(-ret)) : 0;
+}
+
+/* ---- all of it ------------------------------------------------------------------------------------------------- */
+
+static int parse_sizes(const struct inspect *inspect, uint64_t *max_ram, struct ferry_error *err)
+{
+    const char *text = args_value(inspect->args, "max-ram");
+
+    *max_ram = MAX_RAM_DEFAULT;
+    if (text && units_parse_size(text, max_ram, err) < 0)
+        return ferry_error_prefix(err, "--max-ram");
+    if (args_value(inspect->args, "block") && !args_value(inspect->args, "ram"))
+        return ferry_error_set(err, -EINVAL, "--block says which block --ram FILE writes, and that is missing");
+    return 0;
+}
+
+static void show(struct inspect *inspect)
+{
+    if (inspect->progress)
+        fprintf(stderr, "\r%*s\r", 24, "");
+    if (inspect->json != stdout)
+        inspect_print(stdout, &inspect->report, &inspect->ram, inspect->options.verbose);
+}
+
+/* Returns 0, or -errno with @err set for what is not the stream's fault. */
+static int run(struct inspect *inspect, struct ferry_error *err)
+{
+    int broken, ret = open_channel(inspect, args_positional(inspect->args), err);
+
+    if (ret < 0)
+        return ret;
+    broken = inspect_stream(inspect->chan, &inspect->options, &inspect->ram, &inspect->report);
+    show(inspect);
+    ret = save_json(inspect, err);
+    if (ret == 0 && (!broken || inspect->ram.count > 0))
+        ret = save_ram(inspect, err);
+    if (fflush(stdout) == EOF && ret == 0)
+        ret = ferry_error_set(err, -errno, "stdout: %s", strerror(errno));
+    return ret;
+}
+
+static void clear(struct inspect *inspect)
+{
+    if (inspect->json && inspect->json != stdout)
+        fclose(inspect->json);
+    if (inspect->ram_fd >= 0)
+        close(inspect->ram_fd);
+    ferry_channel_unref(inspect->chan);
+    ferry_listener_free(inspect->listener);
+    inspect_report_clear(&inspect->report);
+    inspect_ram_clear(&inspect->ram);
+    args_free(inspect->args);
+}
+
+static enum exit_status inspect_run(struct inspect *inspect, int argc, char **argv)
+{
+    struct ferry_error err = { 0 };
+    uint64_t max_ram;
+
+    inspect->args = args_parse(&command, argc, argv, &err);
+    if (!inspect->args)
+        return help_usage(&command, &err);
+    if (args_help(inspect->args)) {
+        help_command(stdout, &command);
+        return EXIT_DONE;
+    }
+    if (parse_sizes(inspect, &max_ram, &err) < 0)
+        return help_usage(&command, &err);
+    inspect->options.verbose = args_value(inspect->args, "verbose") != NULL;
+    inspect->options.progress = isatty(STDERR_FILENO) ? show_progress : NULL;
+    inspect->progress = inspect->options.progress != NULL;
+    if (inspect_ram_init(&inspect->ram, args_value(inspect->args, "ram") != NULL, max_ram, &err) == 0 &&
+        open_results(inspect, &err) == 0 && run(inspect, &err) == 0)
+        return inspect->report.error.errnum ? EXIT_FAILED : EXIT_DONE;
+    if (inspect->usage)
+        return help_usage(&command, &err);
+    fprintf(stderr, "ferry inspect: %s\n", ferry_error_text(&err));
+    return EXIT_FAILED;
+}
+
+int inspect_main(int argc, char **argv)
+{
+    struct inspect inspect = { .ram_fd = -1 };
+    enum exit_status status;
+
+    inspect_report_init(&inspect.report);
+    status = inspect_run(&inspect, argc, argv);
+    clear(&inspect);
+    return status;
+}
