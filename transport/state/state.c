@@ -16,8 +16,7 @@
 #include <stdlib.h>
 
 struct state_staged {
-    const struct ferry_state_desc *desc;
-    struct stage *stage;
+    struct stage *stage; /* owned */
 };
 
 static int state_show(struct ferry_visitor *visitor, const struct ferry_state_desc *desc, void *opaque,
@@ -59,7 +58,6 @@ static int state_stage(struct ferry_visitor *visitor, const struct ferry_state_d
         ferry_error_set(err, rc, "out of memory");
         goto fail;
     }
-    new->desc = desc;
     walk.stage = new->stage;
     rc = stage_shadow(new->stage, opaque, desc->size, &at, &home, err);
     if (rc == 0)
