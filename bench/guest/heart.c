@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* heart.c - a thread that notes the time every 100 us, so that the guest itself can say how long it was not running */
+#include "heart.h"
+
+#include "clock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+struct heart {
+    struct gate *gate; /* borrowed */
+    pthread_t thread;
+    atomic_uint_fast64_t beats; /* these three: written by the one who beats, read by anybody */
+    atomic_uint_fast64_t gap_ns;
+    atomic_int_fast64_t last_ns;
+    uint64_t boot; /* fixed */
+    bool resumed;  /* the next start ends a blackout */
+    struct heart_record record;
+    struct heart_blackout blackout;
+};
+
+static int64_t wall_now_ns(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_REALTIME, &ts);
+    return ts.tv_sec * NS_PER_SEC + ts.tv_nsec;
+}
+
+static uint64_t boot_digest(void)
+{
+    char id[64];
+    ssize_t bytes = -1;
+    int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+
+    if (fd >= 0) {
+        bytes = read(fd, id, sizeof(id));
+        close(fd);
+    }
+    return bytes > 0 ? XXH3_64bits(id, (size_t)bytes) : 0;
+}
+
+static void beat(struct heart *heart, int64_t now)
+{
+    int64_t last = atomic_load_explicit(&heart->last_ns, memory_order_relaxed);
+
+    if (last > 0 && now - last > (int64_t)atomic_load_explicit(&heart->gap_ns, memory_order_relaxed))
+        atomic_store_explicit(&heart->gap_ns, (uint64_t)(now - last), memory_order_relaxed);
+    atomic_store_explicit(&heart->last_ns, now, memory_order_relaxed);
+    atomic_fetch_add_explicit(&heart->beats, 1, memory_order_relaxed);
+}
+
+static void *heart_main(void *opaque)
+{
+    struct heart *heart = opaque;
+
+    /* Without it the kernel adds 50 us to every sleep. */
+    prctl(PR_SET_TIMERSLACK, 1UL);
+    while (gate_enter(heart->gate)) {
+        int64_t next = clock_now_ns();
+
+        while (gate_is_open(heart->gate)) {
+            int64_t now = clock_now_ns();
+
+            beat(heart, now);
+            next += HEART_PERIOD_NS;
+            if (next < now) /* held up: missed beats are not made up for */
+                next = now + HEART_PERIOD_NS;
+            gate_sleep_until(heart->gate, next);
+        }
+        gate_leave(heart->gate);
+    }
+    return NULL;
+}
+
+struct heart *heart_new(struct gate *gate, struct ferry_error *err)
+{
+    struct heart *heart = calloc(1, sizeof(*heart));
+    int ret;
+
+    if (!heart) {
+        ferry_error_set(err, -ENOMEM, "out of memory for the guest's heart");
+        return NULL;
+    }
+    heart->gate = gate;
+    heart->boot = boot_digest();
+    heart->blackout.ns = -1;
+    ret = -pthread_create(&heart->thread, NULL, heart_main, heart);
+    if (ret < 0) {
+        ferry_error_set(err, ret, "cannot start the guest's heart: %s", strerror(-ret));
+        free(heart);
+        return NULL;
+    }
+    return heart;
+}
+
+void heart_free(struct heart *heart)
+{
+    if (!heart)
+        return;
+    pthread_join(heart->thread, NULL);
+    free(heart);
+}
+
+void heart_start(struct heart *heart)
+{
+    int64_t now = clock_now_ns();
+
+    if (heart->resumed && heart->record.last_ns > 0) {
+        heart->blackout.by_wall_clock = !heart->boot || heart->boot != heart->record.boot;
+        heart->blackout.ns =
+            heart->blackout.by_wall_clock ? wall_now_ns() - heart->record.last_wall_ns : now - heart->record.last_ns;
+        if (heart->blackout.ns < 0) /* wall clocks that disagree */
+            heart->blackout.ns = 0;
+    }
+    heart->resumed = false;
+    beat(heart, now);
+}
+
+void heart_resume(struct heart *heart, const struct heart_record *record)
+{
+    heart->record = *record;
+    heart->resumed = true;
+    atomic_store_explicit(&heart->beats, record->beats, memory_order_relaxed);
+    atomic_store_explicit(&heart->gap_ns, record->largest_gap_ns, memory_order_relaxed);
+}
+
+void heart_read(struct heart *heart, struct heart_record *record)
+{
+    record->beats = atomic_load_explicit(&heart->beats, memory_order_relaxed);
+    record->largest_gap_ns = atomic_load_explicit(&heart->gap_ns, memory_order_relaxed);
+    record->last_ns = atomic_load_explicit(&heart->last_ns, memory_order_relaxed);
+    record->last_wall_ns = record->last_ns > 0 ? wall_now_ns() - (clock_now_ns() - record->last_ns) : 0;
+    record->boot = heart->boot;
+}
+
+struct heart_blackout heart_blackout(const struct heart *heart)
+{
+    return heart->blackout;
+}
+
+int heart_check(const struct heart_record *record, struct ferry_error *err)
+{
+    if (record->last_ns < 0 || record->last_wall_ns < 0 || record->largest_gap_ns > INT64_MAX)
+        return ferry_error_set(err, -EINVAL, "a heartbeat before the beginning of time");
+    return 0;
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* pace.h - how many pages are due at a given moment; reads no clock
+ *
+ * What could not be written in time is caught up with, but for no more than 10 ms: a guest that was held up must not
+ * come back as a burst.
+ */
+#ifndef BENCH_PACE_H
+#define BENCH_PACE_H
+
+#include <stdint.h>
+
+#define PACE_UNLIMITED UINT64_MAX
+
+struct pace {
+    uint64_t bytes_per_sec;
+    int64_t last_ns;
+    double credit_bytes;
+};
+
+/* From @now_ns on, with nothing due. */
+void pace_start(struct pace *pace, uint64_t bytes_per_sec, int64_t now_ns);
+
+/* How many pages are due; they count as written.  Without a limit: some. */
+uint64_t pace_due(struct pace *pace, int64_t now_ns);
+
+/* When to ask again: when the next page is due, but not within a millisecond.  Without a limit: now. */
+int64_t pace_next_ns(const struct pace *pace, int64_t now_ns);
+
+#endif

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* pattern_state.c - the pattern guest's device state: what it is like, its heart, and how often each region was written
+ */
+#include "pattern_state.h"
+
+#include "regions.h"
+
+#include <errno.h>
+#include <inttypes.h>
+
+/* Asked before the counts are allocated. */
+static bool regions_fit(void *opaque, int version)
+{
+    const struct pattern_state *state = opaque;
+
+    return state->ram_bytes > 0 && state->region_count == regions_count(state->ram_bytes);
+}
+
+static const struct ferry_field fields[] = {
+    FERRY_U64(spec.size_bytes, struct pattern_state),
+    FERRY_U64(spec.untouched_bytes, struct pattern_state),
+    FERRY_U64(spec.dirty_bytes_per_sec, struct pattern_state),
+    FERRY_U64(spec.seed, struct pattern_state),
+    FERRY_U32(spec.hot_percent, struct pattern_state),
+    FERRY_U32(spec.zero_percent, struct pattern_state),
+    FERRY_U32(spec.threads, struct pattern_state),
+    FERRY_U8(spec.pattern, struct pattern_state),
+    FERRY_U8(spec.content, struct pattern_state),
+    FERRY_BOOL(spec.huge, struct pattern_state),
+    FERRY_U64(heart.beats, struct pattern_state),
+    FERRY_U64(heart.largest_gap_ns, struct pattern_state),
+    FERRY_I64(heart.last_ns, struct pattern_state),
+    FERRY_I64(heart.last_wall_ns, struct pattern_state),
+    FERRY_U64(heart.boot, struct pattern_state),
+    FERRY_U32(region_count, struct pattern_state),
+    FERRY_VALIDATE("a region for each megabyte", regions_fit),
+    FERRY_ALLOC_VARRAY(writes, struct pattern_state, region_count, REGIONS_MAX, U64),
+    FERRY_END,
+};
+
+static int state_pre_save(void *opaque, struct ferry_error *err)
+{
+    struct pattern_state *state = opaque;
+
+    state->ops->saving(state->opaque);
+    return 0;
+}
+
+static int check_block(const char *name, uint64_t wanted, uint64_t there, struct ferry_error *err)
+{
+    if (wanted != there)
+        return ferry_error_set(err, -EINVAL, "the guest's state is about %" PRIu64 " bytes of %s, but %" PRIu64 " came",
+                               wanted, name, there);
+    return 0;
+}
+
+static int state_check(const void *copy, int version, struct ferry_error *err)
+{
+    const struct pattern_state *state = copy;
+    int ret = spec_check(&state->spec, err);
+
+    if (ret == 0)
+        ret = check_block("pattern.ram", state->spec.size_bytes, state->ram_bytes, err);
+    if (ret == 0)
+        ret = check_block("pattern.untouched", state->spec.untouched_bytes, state->untouched_bytes, err);
+    if (ret == 0)
+        ret = heart_check(&state->heart, err);
+    if (ret == 0 && state->loaded)
+        ret = ferry_error_set(err, -EEXIST, "the guest has its state already");
+    return ret;
+}
+
+static int state_post_load(void *opaque, int version, struct ferry_error *err)
+{
+    struct pattern_state *state = opaque;
+
+    state->loaded = true;
+    return state->ops->loaded(state->opaque, err);
+}
+
+const struct ferry_state_desc pattern_state_desc = {
+    .name = "pattern",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .size = sizeof(struct pattern_state),
+    .fields = fields,
+    .hooks = { .pre_save = state_pre_save, .check = state_check, .post_load = state_post_load },
+};

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* spec.h - what a synthetic guest is to be like: "size=1GiB,dirty=200MiB/s,zero=30%"
+ *
+ *     size=256MiB               its memory
+ *     dirty=0                   how fast it writes: a rate, or "unlimited"
+ *     pattern=uniform           where: all over, one after another (sequential), or in a part of it (hot)
+ *     hot=25%                   which part that is; implies pattern=hot
+ *     zero=0%                   share of pages that hold zeros
+ *     untouched=0               more memory, which is never touched at all
+ *     content=random            or text, or mixed
+ *     threads=1 seed=1 huge=on  writers; what makes one guest differ from another; transparent huge pages
+ */
+#ifndef BENCH_SPEC_H
+#define BENCH_SPEC_H
+
+#include <ferry/error.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define SPEC_SIZE_MAX      (UINT64_C(1) << 40)
+#define SPEC_UNTOUCHED_MAX (UINT64_C(32) << 40)
+#define SPEC_THREADS_MAX   64
+#define SPEC_UNLIMITED     UINT64_MAX
+
+/* The numbers are in the guest's device state: never reused. */
+enum spec_pattern {
+    SPEC_UNIFORM = 1,
+    SPEC_SEQUENTIAL = 2,
+    SPEC_HOT = 3,
+};
+
+enum spec_content {
+    SPEC_RANDOM = 1,
+    SPEC_TEXT = 2,
+    SPEC_MIXED = 3,
+};
+
+struct guest_spec {
+    uint64_t size_bytes;
+    uint64_t untouched_bytes;
+    uint64_t dirty_bytes_per_sec; /* 0: never writes; SPEC_UNLIMITED */
+    uint64_t seed;
+    uint32_t hot_percent;
+    uint32_t zero_percent;
+    uint32_t threads;
+    uint8_t pattern; /* enum spec_pattern */
+    uint8_t content; /* enum spec_content */
+    bool huge;
+};
+
+/* @text: "key=value,..."; NULL or empty: all defaults.  *spec is set only on 0, and has passed spec_check(). */
+int spec_parse(const char *text, struct guest_spec *spec, struct ferry_error *err);
+
+/* Whether every member is within its bounds and they go together, wherever they came from. */
+int spec_check(const struct guest_spec *spec, struct ferry_error *err);
+
+#endif

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* writers.c - the threads that write guest memory, at a pace and in a pattern */
+#include "writers.h"
+
+#include "clock.h"
+#include "pace.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct writer {
+    pthread_t thread;
+    struct writers *writers; /* borrowed */
+    uint64_t random;         /* state of a generator */
+    uint32_t place;          /* sequential: the region it is at, in regions->writable */
+    unsigned left;           /* sequential: how many pages there are to be written before it moves on */
+};
+
+struct writers {
+    struct regions *regions; /* borrowed */
+    struct gate *gate;       /* borrowed */
+    uint64_t bytes_per_sec;  /* of each thread */
+    uint32_t places;         /* how many of regions->writable are written to */
+    bool sequential;
+    atomic_uint_fast64_t pages;
+    unsigned running;
+    struct writer writer[];
+};
+
+static uint64_t draw(struct writer *writer, uint64_t below)
+{
+    writer->random ^= writer->random << 13;
+    writer->random ^= writer->random >> 7;
+    writer->random ^= writer->random << 17;
+    return (writer->random >> 11) % below;
+}
+
+static uint32_t next_region(struct writer *writer)
+{
+    const struct writers *writers = writer->writers;
+    const struct regions *regions = writers->regions;
+
+    if (!writers->sequential)
+        return regions->writable[draw(writer, writers->places)];
+    if (writer->left == 0) {
+        writer->place = (writer->place + 1) % writers->places;
+        writer->left = regions->region[regions->writable[writer->place]].data_pages;
+    }
+    writer->left--;
+    return regions->writable[writer->place];
+}
+
+static void write_while_open(struct writer *writer)
+{
+    struct writers *writers = writer->writers;
+    struct pace pace;
+
+    pace_start(&pace, writers->bytes_per_sec, clock_now_ns());
+    while (gate_is_open(writers->gate)) {
+        uint64_t due = pace_due(&pace, clock_now_ns());
+
+        for (; due > 0 && gate_is_open(writers->gate); due--) {
+            regions_write(writers->regions, next_region(writer));
+            atomic_fetch_add_explicit(&writers->pages, 1, memory_order_relaxed);
+        }
+        if (writers->bytes_per_sec != PACE_UNLIMITED)
+            gate_sleep_until(writers->gate, pace_next_ns(&pace, clock_now_ns()));
+    }
+}
+
+static void *writer_main(void *opaque)
+{
+    struct writer *writer = opaque;
+    struct gate *gate = writer->writers->gate;
+
+    while (gate_enter(gate)) {
+        write_while_open(writer);
+        gate_leave(gate);
+    }
+    return NULL;
+}
+
+static uint32_t count_places(const struct guest_spec *spec, const struct regions *regions)
+{
+    uint64_t all = regions->writable_count;
+
+    return spec->pattern == SPEC_HOT ? (uint32_t)((all * spec->hot_percent + 99) / 100) : (uint32_t)all;
+}
+
+struct writers *writers_new(const struct guest_spec *spec, struct regions *regions, struct gate *gate,
+                            struct ferry_error *err)
+{
+    struct writers *writers = calloc(1, sizeof(*writers) + spec->threads * sizeof(writers->writer[0]));
+    int ret;
+
+    if (!writers) {
+        ferry_error_set(err, -ENOMEM, "out of memory for the guest's writers");
+        return NULL;
+    }
+    writers->regions = regions;
+    writers->gate = gate;
+    writers->sequential = spec->pattern == SPEC_SEQUENTIAL;
+    writers->places = count_places(spec, regions);
+    writers->bytes_per_sec = spec->dirty_bytes_per_sec;
+    if (writers->bytes_per_sec == 0 || writers->places == 0)
+        return writers;
+    if (writers->bytes_per_sec != PACE_UNLIMITED)
+        writers->bytes_per_sec = (writers->bytes_per_sec + spec->threads - 1) / spec->threads;
+    for (unsigned i = 0; i < spec->threads; i++) {
+        struct writer *writer = &writers->writer[i];
+
+        writer->writers = writers;
+        writer->random = content_hash(spec->seed ^ ((uint64_t)i << 32)) | 1;
+        writer->place = (uint32_t)((uint64_t)writers->places * i / spec->threads);
+        writer->left = regions->region[regions->writable[writer->place]].data_pages;
+        ret = -pthread_create(&writer->thread, NULL, writer_main, writer);
+        if (ret < 0) {
+            ferry_error_set(err, ret, "cannot start writer %u of the guest: %s", i, strerror(-ret));
+            gate_quit(gate);
+            writers_free(writers);
+            return NULL;
+        }
+        writers->running++;
+    }
+    return writers;
+}
+
+void writers_free(struct writers *writers)
+{
+    if (!writers)
+        return;
+    while (writers->running > 0)
+        pthread_join(writers->writer[--writers->running].thread, NULL);
+    free(writers);
+}
+
+uint64_t writers_pages(struct writers *writers)
+{
+    return atomic_load_explicit(&writers->pages, memory_order_relaxed);
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* writers.h - the threads that write guest memory, at a pace and in a pattern */
+#ifndef BENCH_WRITERS_H
+#define BENCH_WRITERS_H
+
+#include "gate.h"
+#include "regions.h"
+
+struct writers;
+
+/**
+ * writers_new() - threads that write while @gate is open
+ * @regions, @gate: borrowed
+ *
+ * A guest that never writes, or has no page to write, has no threads but is legal.
+ */
+struct writers *writers_new(const struct guest_spec *spec, struct regions *regions, struct gate *gate,
+                            struct ferry_error *err);
+
+/* After gate_quit().  NULL is legal. */
+void writers_free(struct writers *writers);
+
+/* How many pages they wrote.  Thread: any. */
+uint64_t writers_pages(struct writers *writers);
+
+#endif
