@@ -7,6 +7,10 @@
  *   (kvm-log     the hypervisor's own log: the embedder registers it)
  *
  * tracker_set ORs any number of them into one bitmap per block.
+ *
+ * Ours report writes of this process, its kernel's on its behalf included; reading is never reported, and giving memory
+ * back (MADV_DONTNEED) is not either.  Memory can be watched by one of them at a time.  The first touch of a huge page
+ * is reported for all of it, since that is what it made present.
  */
 #ifndef MEMORY_TRACKER_H
 #define MEMORY_TRACKER_H
@@ -40,8 +44,8 @@ struct tracker_set *tracker_set_new(const struct ram_map *map, const struct trac
 const char *tracker_set_name(const struct tracker_set *set);
 
 /* OR what changed in @block since the last call into @dirty.  *changed: how many pages became dirty that were not. */
-int tracker_set_sync(struct tracker_set *set, const struct ram_block *block, struct dirty_map *dirty,
-                     uint64_t *changed, struct ferry_error *err);
+int tracker_set_sync(struct tracker_set *set, const struct ram_block *block, struct dirty_map *dirty, uint64_t *changed,
+                     struct ferry_error *err);
 
 /* Stops watching: memory is writable at full speed again. */
 void tracker_set_free(struct tracker_set *set);

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* batch.c - up to 128 pages of one block: the unit of all page work */
+#include "batch.h"
+
+#include "zero.h"
+
+#include <string.h>
+
+void batch_reset(struct page_batch *batch, const struct ram_block *block)
+{
+    batch->block = block;
+    batch->count = 0;
+    batch->normal = 0;
+}
+
+unsigned batch_fill(struct page_batch *batch, struct dirty_map *dirty, uint64_t *from)
+{
+    unsigned taken = 0;
+
+    while (batch->count < BATCH_PAGES) {
+        uint64_t first;
+        uint64_t run = dirty_take_run(dirty, *from, BATCH_PAGES - batch->count, &first);
+
+        if (!run)
+            break;
+        for (uint64_t i = 0; i < run; i++)
+            batch->pages[batch->count++] = first + i;
+        taken += (unsigned)run;
+        *from = first + run;
+    }
+    return taken;
+}
+
+static bool batch_page_is_zero(const struct page_batch *batch, const struct dirty_map *populated, uint64_t page)
+{
+    if (populated && !dirty_test(populated, page))
+        return true;
+    return zero_test(batch->block->host + (page << FERRY_PAGE_SHIFT), FERRY_PAGE_BYTES);
+}
+
+void batch_split_zero(struct page_batch *batch, const struct dirty_map *populated)
+{
+    uint64_t zero[BATCH_PAGES];
+    unsigned zeros = 0;
+
+    batch->normal = 0;
+    for (unsigned i = 0; i < batch->count; i++) {
+        if (batch_page_is_zero(batch, populated, batch->pages[i]))
+            zero[zeros++] = batch->pages[i];
+        else
+            batch->pages[batch->normal++] = batch->pages[i];
+    }
+    memcpy(batch->pages + batch->normal, zero, zeros * sizeof(zero[0]));
+}
