@@ -2,6 +2,8 @@
 /* channel_contract.c - what every kind of channel must satisfy */
 #include "channel_contract.h"
 
+#include "channel_ends.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -25,117 +27,9 @@
 #define CHUNK_BYTES  (300 * 1024)
 #define MANY         (IOV_MAX * 2 + 77)
 
-/* --- pieces ---------------------------------------------------------------------------------------------------- */
-
-static uint8_t byte_at(size_t position)
-{
-    return (uint8_t)(position * 2654435761u >> 13);
-}
-
-static void fill(uint8_t *to, size_t bytes, size_t position)
-{
-    for (size_t i = 0; i < bytes; i++)
-        to[i] = byte_at(position + i);
-}
-
-static void assert_filled(const uint8_t *from, size_t bytes, size_t position)
-{
-    for (size_t i = 0; i < bytes; i++)
-        if (from[i] != byte_at(position + i))
-            fail_msg("byte %zu is %d, not %d", position + i, from[i], byte_at(position + i));
-}
-
-static void assert_error(const struct ferry_channel *chan, const struct ferry_error *err, long long got, int want)
-{
-    const char *label = ferry_channel_label(chan);
-
-    if (got != want)
-        fail_msg("got %lld instead of %d: %s", got, want, ferry_error_text(err));
-    assert_int_equal(err->errnum, want);
-    assert_true(strlen(label) > 0);
-    if (strncmp(err->text, label, strlen(label)))
-        fail_msg("'%s' does not begin with '%s'", err->text, label);
-}
-
 static const struct channel_kind *kind_of(void **state)
 {
     return *state;
-}
-
-static void make(const struct channel_kind *kind, struct ferry_channel *pair[2])
-{
-    pair[0] = pair[1] = NULL;
-    assert_int_equal(kind->make(pair), 0);
-    assert_non_null(pair[0]);
-    assert_true(!(kind->traits & CHANNEL_LIVE) == !pair[1]);
-}
-
-/* The reading end: there from the start, or made of what was written. */
-static struct ferry_channel *reader_of(const struct channel_kind *kind, struct ferry_channel *pair[2])
-{
-    if (!pair[1])
-        pair[1] = kind->reader(pair[0]);
-    assert_non_null(pair[1]);
-    return pair[1];
-}
-
-static void drop(struct ferry_channel *pair[2])
-{
-    ferry_channel_unref(pair[0]);
-    ferry_channel_unref(pair[1]);
-}
-
-static ssize_t read_some(struct ferry_channel *chan, void *buf, size_t bytes, struct ferry_error *err)
-{
-    return ferry_channel_readv(chan, &(struct iovec){ buf, bytes }, 1, err);
-}
-
-static ssize_t write_some(struct ferry_channel *chan, const void *buf, size_t bytes, struct ferry_error *err)
-{
-    return ferry_channel_writev(chan, &(struct iovec){ (void *)(uintptr_t)buf, bytes }, 1, err);
-}
-
-static void write_whole(struct ferry_channel *chan, const void *buf, size_t bytes)
-{
-    struct iovec iov = { (void *)(uintptr_t)buf, bytes };
-    struct ferry_error err = { 0 };
-
-    if (ferry_channel_writev_all(chan, &iov, 1, &err) < 0)
-        fail_msg("%s", err.text);
-}
-
-static void read_whole(struct ferry_channel *chan, void *buf, size_t bytes)
-{
-    struct ferry_error err = { 0 };
-
-    if (ferry_channel_read_all(chan, buf, bytes, &err) < 0)
-        fail_msg("%s", err.text);
-}
-
-static void finish(struct ferry_channel *chan)
-{
-    struct ferry_error err = { 0 };
-
-    if (ferry_channel_finish(chan, &err) < 0)
-        fail_msg("%s", err.text);
-}
-
-static void assert_at_end(struct ferry_channel *chan)
-{
-    struct ferry_error err = { 0 };
-    char byte;
-
-    for (int i = 0; i < 2; i++)
-        if (read_some(chan, &byte, 1, &err) != 0)
-            fail_msg("the stream did not end: %s", ferry_error_text(&err));
-}
-
-static void *must_alloc(size_t bytes)
-{
-    void *memory = malloc(bytes);
-
-    assert_non_null(memory);
-    return memory;
 }
 
 /* --- a writer on a thread of its own ------------------------------------------------------------------------------ */
@@ -159,7 +53,7 @@ static void *write_stream(void *opaque)
         struct iovec iov[3] = { { chunk, 0 } };
 
         bytes = bytes > STREAM_BYTES - done ? STREAM_BYTES - done : bytes;
-        fill(chunk, bytes, done);
+        ends_fill(chunk, bytes, done);
         iov[0] = (struct iovec){ chunk, bytes / 3 };
         iov[1] = (struct iovec){ chunk, 0 };
         iov[2] = (struct iovec){ chunk + bytes / 3, bytes - bytes / 3 };
@@ -174,7 +68,7 @@ static void *write_stream(void *opaque)
 
 static void read_stream(struct ferry_channel *chan)
 {
-    uint8_t *chunk = must_alloc(CHUNK_BYTES);
+    uint8_t *chunk = ends_must_alloc(CHUNK_BYTES);
     struct ferry_error err = { 0 };
     unsigned seed = 2;
     size_t done = 0;
@@ -189,7 +83,7 @@ static void read_stream(struct ferry_channel *chan)
         if (got == 0)
             break;
         assert_true((size_t)got <= want);
-        assert_filled(chunk, (size_t)got, done);
+        ends_assert_filled(chunk, (size_t)got, done);
         done += (size_t)got;
     }
     assert_int_equal(done, STREAM_BYTES);
@@ -210,17 +104,17 @@ static void carries_every_byte_in_order(void **state)
     struct ferry_channel *pair[2];
     struct worker writer;
 
-    make(kind, pair);
+    ends_make(kind, pair);
     start(&writer, write_stream, pair[0]);
     if (!pair[1])
         pthread_join(writer.thread, NULL);
-    read_stream(reader_of(kind, pair));
+    read_stream(ends_reader_of(kind, pair));
     if (kind->traits & CHANNEL_LIVE)
         pthread_join(writer.thread, NULL);
     if (writer.result < 0)
         fail_msg("%s", writer.err.text);
-    assert_at_end(pair[1]);
-    drop(pair);
+    ends_assert_at_end(pair[1]);
+    ends_drop(pair);
 }
 
 struct gather {
@@ -240,13 +134,13 @@ static void writes_more_elements_than_the_kernel_takes(void **state)
 {
     const struct channel_kind *kind = kind_of(state);
     struct gather *gather = calloc(1, sizeof(*gather));
-    uint8_t *data = must_alloc(MANY * 7), *back = must_alloc(MANY * 7);
+    uint8_t *data = ends_must_alloc(MANY * 7), *back = ends_must_alloc(MANY * 7);
     struct ferry_channel *pair[2];
     size_t bytes = 0;
 
     assert_non_null(gather);
-    make(kind, pair);
-    fill(data, MANY * 7, 0);
+    ends_make(kind, pair);
+    ends_fill(data, MANY * 7, 0);
     /* The middle is a stretch of nothing but empty elements, longer than one call takes. */
     for (int i = 0; i < MANY; i++) {
         size_t length = i > 300 && i < 300 + IOV_MAX + 20 ? 0 : (size_t)i % 8 % 7;
@@ -258,12 +152,12 @@ static void writes_more_elements_than_the_kernel_takes(void **state)
     assert_int_equal(pthread_create(&gather->worker.thread, NULL, write_gathered, gather), 0);
     if (!pair[1])
         pthread_join(gather->worker.thread, NULL);
-    read_whole(reader_of(kind, pair), back, bytes);
+    ends_read_whole(ends_reader_of(kind, pair), back, bytes);
     if (kind->traits & CHANNEL_LIVE)
         pthread_join(gather->worker.thread, NULL);
     assert_int_equal(gather->worker.result, 0);
     assert_memory_equal(data, back, bytes);
-    drop(pair);
+    ends_drop(pair);
     free(gather);
     free(data);
     free(back);
@@ -278,17 +172,17 @@ static void reads_into_more_elements_than_the_kernel_takes(void **state)
     char word[5];
 
     assert_non_null(iov);
-    make(kind, pair);
-    write_whole(pair[0], "ferry", 5);
+    ends_make(kind, pair);
+    ends_write_whole(pair[0], "ferry", 5);
     iov[MANY - 1] = (struct iovec){ word, 1 };
-    assert_int_equal(ferry_channel_readv(reader_of(kind, pair), iov, MANY, &err), 1);
+    assert_int_equal(ferry_channel_readv(ends_reader_of(kind, pair), iov, MANY, &err), 1);
     assert_int_equal(word[0], 'f');
     for (int i = 0; i < MANY; i++)
         iov[i] = (struct iovec){ word, 0 };
-    assert_error(pair[1], &err, ferry_channel_readv(pair[1], iov, MANY, &err), -EINVAL);
+    ends_assert_error(pair[1], &err, ferry_channel_readv(pair[1], iov, MANY, &err), -EINVAL);
     if (pair[0] != pair[1] || kind->traits & CHANNEL_LIVE)
         assert_int_equal(kind->traits & CHANNEL_LIVE ? ferry_channel_writev(pair[0], iov, MANY, &err) : 0, 0);
-    drop(pair);
+    ends_drop(pair);
     free(iov);
 }
 
@@ -299,15 +193,15 @@ static void ends_after_finish(void **state)
     struct ferry_error err = { 0 };
     char word[6] = "";
 
-    make(kind, pair);
-    write_whole(pair[0], "ferry", 5);
-    finish(pair[0]);
-    read_whole(reader_of(kind, pair), word, 5);
+    ends_make(kind, pair);
+    ends_write_whole(pair[0], "ferry", 5);
+    ends_finish(pair[0]);
+    ends_read_whole(ends_reader_of(kind, pair), word, 5);
     assert_string_equal(word, "ferry");
-    assert_at_end(pair[1]);
-    assert_error(pair[0], &err, write_some(pair[0], "x", 1, &err), -EPIPE);
-    finish(pair[0]);
-    drop(pair);
+    ends_assert_at_end(pair[1]);
+    ends_assert_error(pair[0], &err, ends_write_some(pair[0], "x", 1, &err), -EPIPE);
+    ends_finish(pair[0]);
+    ends_drop(pair);
 }
 
 static void says_how_many_bytes_are_missing(void **state)
@@ -317,42 +211,42 @@ static void says_how_many_bytes_are_missing(void **state)
     struct ferry_error err = { 0 };
     char word[1000];
 
-    make(kind, pair);
-    write_whole(pair[0], "ferry", 5);
-    finish(pair[0]);
-    reader_of(kind, pair);
-    assert_error(pair[1], &err, ferry_channel_read_all(pair[1], word, 1000, &err), -EPIPE);
+    ends_make(kind, pair);
+    ends_write_whole(pair[0], "ferry", 5);
+    ends_finish(pair[0]);
+    ends_reader_of(kind, pair);
+    ends_assert_error(pair[1], &err, ferry_channel_read_all(pair[1], word, 1000, &err), -EPIPE);
     assert_non_null(strstr(err.text, "995 of 1000 bytes"));
-    drop(pair);
+    ends_drop(pair);
 }
 
 static void expecting_never_loses_the_tail(void **state)
 {
     const struct channel_kind *kind = kind_of(state);
     const size_t bytes = 20 * 1024 + 7;
-    uint8_t *data = must_alloc(bytes);
+    uint8_t *data = ends_must_alloc(bytes);
     struct ferry_channel *pair[2];
     struct ferry_error err = { 0 };
 
-    make(kind, pair);
-    fill(data, bytes, 0);
-    write_whole(pair[0], data, bytes);
+    ends_make(kind, pair);
+    ends_fill(data, bytes, 0);
+    ends_write_whole(pair[0], data, bytes);
     memset(data, 0, bytes);
-    reader_of(kind, pair);
+    ends_reader_of(kind, pair);
     /* Far more than will ever come: wrong, and still no more than a short delay. */
     for (size_t done = 0; done < bytes;) {
         ssize_t got;
 
         ferry_channel_expect(pair[1], 1 << 30);
-        got = read_some(pair[1], data + done, done < 5000 ? 100 : bytes - done, &err);
+        got = ends_read_some(pair[1], data + done, done < 5000 ? 100 : bytes - done, &err);
         assert_true(got > 0);
         done += (size_t)got;
     }
-    assert_filled(data, bytes, 0);
+    ends_assert_filled(data, bytes, 0);
     ferry_channel_expect(pair[1], 1 << 30);
-    finish(pair[0]);
-    assert_at_end(pair[1]);
-    drop(pair);
+    ends_finish(pair[0]);
+    ends_assert_at_end(pair[1]);
+    ends_drop(pair);
     free(data);
 }
 
@@ -362,7 +256,7 @@ static void *read_byte(void *opaque)
     char byte;
 
     atomic_store(&worker->tid, gettid());
-    worker->result = read_some(worker->chan, &byte, 1, &worker->err);
+    worker->result = ends_read_some(worker->chan, &byte, 1, &worker->err);
     return NULL;
 }
 
@@ -373,7 +267,7 @@ static void *write_until_error(void *opaque)
 
     atomic_store(&worker->tid, gettid());
     do
-        worker->result = chunk ? write_some(worker->chan, chunk, CHUNK_BYTES, &worker->err) : -ENOMEM;
+        worker->result = chunk ? ends_write_some(worker->chan, chunk, CHUNK_BYTES, &worker->err) : -ENOMEM;
     while (worker->result >= 0);
     free(chunk);
     return NULL;
@@ -404,14 +298,14 @@ static void shutdown_wakes_a_blocked_reader(void **state)
     struct worker reader;
     char byte;
 
-    make(kind_of(state), pair);
+    ends_make(kind_of(state), pair);
     start(&reader, read_byte, pair[1]);
     await_sleep(&reader);
     ferry_channel_shutdown(pair[1], FERRY_READ);
     pthread_join(reader.thread, NULL);
-    assert_error(pair[1], &reader.err, reader.result, -ESHUTDOWN);
-    assert_error(pair[1], &err, read_some(pair[1], &byte, 1, &err), -ESHUTDOWN);
-    drop(pair);
+    ends_assert_error(pair[1], &reader.err, reader.result, -ESHUTDOWN);
+    ends_assert_error(pair[1], &err, ends_read_some(pair[1], &byte, 1, &err), -ESHUTDOWN);
+    ends_drop(pair);
 }
 
 static void shutdown_wakes_a_blocked_writer(void **state)
@@ -420,14 +314,14 @@ static void shutdown_wakes_a_blocked_writer(void **state)
     struct ferry_error err = { 0 };
     struct worker writer;
 
-    make(kind_of(state), pair);
+    ends_make(kind_of(state), pair);
     start(&writer, write_until_error, pair[0]);
     await_sleep(&writer);
     ferry_channel_shutdown(pair[0], FERRY_READ_WRITE);
     pthread_join(writer.thread, NULL);
-    assert_error(pair[0], &writer.err, writer.result, -ESHUTDOWN);
-    assert_error(pair[0], &err, ferry_channel_finish(pair[0], &err), -ESHUTDOWN);
-    drop(pair);
+    ends_assert_error(pair[0], &writer.err, writer.result, -ESHUTDOWN);
+    ends_assert_error(pair[0], &err, ferry_channel_finish(pair[0], &err), -ESHUTDOWN);
+    ends_drop(pair);
 }
 
 static void shutdown_of_one_direction_leaves_the_other(void **state)
@@ -437,17 +331,17 @@ static void shutdown_of_one_direction_leaves_the_other(void **state)
     struct worker reader;
     char byte;
 
-    make(kind_of(state), pair);
+    ends_make(kind_of(state), pair);
     start(&reader, read_byte, pair[1]);
     await_sleep(&reader);
     ferry_channel_shutdown(pair[1], FERRY_WRITE);
-    assert_error(pair[1], &err, write_some(pair[1], "x", 1, &err), -ESHUTDOWN);
-    write_whole(pair[0], "x", 1);
+    ends_assert_error(pair[1], &err, ends_write_some(pair[1], "x", 1, &err), -ESHUTDOWN);
+    ends_write_whole(pair[0], "x", 1);
     pthread_join(reader.thread, NULL);
     assert_int_equal(reader.result, 1);
-    finish(pair[0]);
-    assert_int_equal(read_some(pair[1], &byte, 1, &err), 0);
-    drop(pair);
+    ends_finish(pair[0]);
+    assert_int_equal(ends_read_some(pair[1], &byte, 1, &err), 0);
+    ends_drop(pair);
 }
 
 static void fails_once_shut_down(void **state)
@@ -457,15 +351,15 @@ static void fails_once_shut_down(void **state)
     struct ferry_error err = { 0 };
     char byte;
 
-    make(kind, pair);
-    write_whole(pair[0], "ferry", 5);
-    reader_of(kind, pair);
+    ends_make(kind, pair);
+    ends_write_whole(pair[0], "ferry", 5);
+    ends_reader_of(kind, pair);
     ferry_channel_shutdown(pair[0], FERRY_READ_WRITE);
     ferry_channel_shutdown(pair[1], FERRY_READ_WRITE);
-    assert_error(pair[0], &err, write_some(pair[0], "x", 1, &err), -ESHUTDOWN);
-    assert_error(pair[1], &err, read_some(pair[1], &byte, 1, &err), -ESHUTDOWN);
-    assert_error(pair[1], &err, ferry_channel_read_all(pair[1], &byte, 1, &err), -ESHUTDOWN);
-    drop(pair);
+    ends_assert_error(pair[0], &err, ends_write_some(pair[0], "x", 1, &err), -ESHUTDOWN);
+    ends_assert_error(pair[1], &err, ends_read_some(pair[1], &byte, 1, &err), -ESHUTDOWN);
+    ends_assert_error(pair[1], &err, ferry_channel_read_all(pair[1], &byte, 1, &err), -ESHUTDOWN);
+    ends_drop(pair);
 }
 
 static void a_vanished_reader_is_an_error_not_a_signal(void **state)
@@ -476,14 +370,14 @@ static void a_vanished_reader_is_an_error_not_a_signal(void **state)
     ssize_t ret = 0;
     sigset_t pending;
 
-    make(kind_of(state), pair);
+    ends_make(kind_of(state), pair);
     if (pair[0] == pair[1]) /* an echo has no other end to drop */
         ferry_channel_shutdown(pair[1], FERRY_READ_WRITE);
     ferry_channel_unref(pair[1]);
     for (int i = 0; i < 100000 && ret >= 0; i++)
-        ret = write_some(pair[0], chunk, sizeof(chunk), &err);
+        ret = ends_write_some(pair[0], chunk, sizeof(chunk), &err);
     assert_true(ret < 0);
-    assert_error(pair[0], &err, ret, (int)ret);
+    ends_assert_error(pair[0], &err, ret, (int)ret);
     sigpending(&pending);
     assert_false(sigismember(&pending, SIGPIPE));
     ferry_channel_unref(pair[0]);
@@ -494,15 +388,15 @@ static void half_closing_leaves_the_way_back(void **state)
     struct ferry_channel *pair[2];
     char word[6] = "";
 
-    make(kind_of(state), pair);
-    finish(pair[0]);
-    assert_at_end(pair[1]);
-    write_whole(pair[1], "ferry", 5);
-    finish(pair[1]);
-    read_whole(pair[0], word, 5);
+    ends_make(kind_of(state), pair);
+    ends_finish(pair[0]);
+    ends_assert_at_end(pair[1]);
+    ends_write_whole(pair[1], "ferry", 5);
+    ends_finish(pair[1]);
+    ends_read_whole(pair[0], word, 5);
     assert_string_equal(word, "ferry");
-    assert_at_end(pair[0]);
-    drop(pair);
+    ends_assert_at_end(pair[0]);
+    ends_drop(pair);
 }
 
 static void refuses_what_it_cannot_do(void **state)
@@ -513,24 +407,24 @@ static void refuses_what_it_cannot_do(void **state)
     char byte = 0;
     struct iovec iov = { &byte, 1 };
 
-    make(kind, pair);
-    write_whole(pair[0], "x", 1);
-    reader_of(kind, pair);
+    ends_make(kind, pair);
+    ends_write_whole(pair[0], "x", 1);
+    ends_reader_of(kind, pair);
     if (!(ferry_channel_directions(pair[0]) & FERRY_READ))
-        assert_error(pair[0], &err, read_some(pair[0], &byte, 1, &err), -ENOTSUP);
+        ends_assert_error(pair[0], &err, ends_read_some(pair[0], &byte, 1, &err), -ENOTSUP);
     if (!(ferry_channel_directions(pair[1]) & FERRY_WRITE))
-        assert_error(pair[1], &err, write_some(pair[1], &byte, 1, &err), -ENOTSUP);
+        ends_assert_error(pair[1], &err, ends_write_some(pair[1], &byte, 1, &err), -ENOTSUP);
     assert_true(ferry_channel_directions(pair[0]) & FERRY_WRITE);
     assert_true(ferry_channel_directions(pair[1]) & FERRY_READ);
     if (!(kind->traits & CHANNEL_POSITIONS)) {
-        assert_error(pair[1], &err, ferry_channel_preadv(pair[1], &iov, 1, 0, &err), -ENOTSUP);
-        assert_error(pair[0], &err, ferry_channel_pwritev(pair[0], &iov, 1, 0, &err), -ENOTSUP);
+        ends_assert_error(pair[1], &err, ferry_channel_preadv(pair[1], &iov, 1, 0, &err), -ENOTSUP);
+        ends_assert_error(pair[0], &err, ferry_channel_pwritev(pair[0], &iov, 1, 0, &err), -ENOTSUP);
     }
     if (!(kind->traits & CHANNEL_PASSES_FDS)) {
-        assert_error(pair[1], &err, ferry_channel_receive_fd(pair[1], &err), -ENOTSUP);
-        assert_error(pair[0], &err, ferry_channel_send_fd(pair[0], 0, &err), -ENOTSUP);
+        ends_assert_error(pair[1], &err, ferry_channel_receive_fd(pair[1], &err), -ENOTSUP);
+        ends_assert_error(pair[0], &err, ferry_channel_send_fd(pair[0], 0, &err), -ENOTSUP);
     }
-    drop(pair);
+    ends_drop(pair);
 }
 
 static void passes_a_descriptor(void **state)
@@ -540,7 +434,7 @@ static void passes_a_descriptor(void **state)
     char word[6] = "";
     int ends[2], passed;
 
-    make(kind_of(state), pair);
+    ends_make(kind_of(state), pair);
     assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
     assert_int_equal(ferry_channel_send_fd(pair[0], ends[1], &err), 0);
     close(ends[1]);
@@ -553,11 +447,11 @@ static void passes_a_descriptor(void **state)
     close(passed);
     close(ends[0]);
     /* A byte that comes with none. */
-    write_whole(pair[0], "x", 1);
-    assert_error(pair[1], &err, ferry_channel_receive_fd(pair[1], &err), -EPROTO);
-    finish(pair[0]);
-    assert_error(pair[1], &err, ferry_channel_receive_fd(pair[1], &err), -EPIPE);
-    drop(pair);
+    ends_write_whole(pair[0], "x", 1);
+    ends_assert_error(pair[1], &err, ferry_channel_receive_fd(pair[1], &err), -EPROTO);
+    ends_finish(pair[0]);
+    ends_assert_error(pair[1], &err, ferry_channel_receive_fd(pair[1], &err), -EPIPE);
+    ends_drop(pair);
 }
 
 static void lives_until_the_last_reference(void **state)
@@ -566,13 +460,13 @@ static void lives_until_the_last_reference(void **state)
     struct ferry_channel *pair[2];
     char word[6] = "";
 
-    make(kind, pair);
+    ends_make(kind, pair);
     assert_ptr_equal(ferry_channel_ref(pair[0]), pair[0]);
     ferry_channel_unref(pair[0]);
-    write_whole(pair[0], "ferry", 5);
-    read_whole(reader_of(kind, pair), word, 5);
+    ends_write_whole(pair[0], "ferry", 5);
+    ends_read_whole(ends_reader_of(kind, pair), word, 5);
     assert_string_equal(word, "ferry");
-    drop(pair);
+    ends_drop(pair);
     ferry_channel_unref(NULL);
 }
 
