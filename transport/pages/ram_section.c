@@ -258,7 +258,7 @@ int ram_get_body(struct ram_loader *loader, struct ferry_reader *reader)
         if (ret < 0)
             return ret;
         flag = word & FLAGS_MASK & ~RAM_CONTINUE;
-        if (flag != RAM_ZERO && flag != RAM_PAGE && (word & RAM_CONTINUE))
+        if (!(flag & (RAM_ZERO | RAM_PAGE | RAM_XBZRLE | RAM_COMPRESS_PAGE)) && (word & RAM_CONTINUE))
             flag = FLAGS_MASK;
         switch (flag) {
         case RAM_ZERO:
@@ -274,7 +274,6 @@ int ram_get_body(struct ram_loader *loader, struct ferry_reader *reader)
         case RAM_EOS:
             return place_zeros(loader, reader);
         case RAM_XBZRLE:
-        case RAM_XBZRLE | RAM_CONTINUE:
             return ferry_reader_fail(reader, -ENOTSUP, "xbzrle pages are not understood");
         case RAM_COMPRESS_PAGE:
             return ferry_reader_fail(reader, -ENOTSUP, "compressed pages in the main stream are not understood");
