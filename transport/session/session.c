@@ -215,8 +215,9 @@ void ferry_session_cancel(struct ferry_session *session)
     pthread_mutex_unlock(&session->lock);
     if (!now)
         return;
-    ratelimit_release(session->limit);
+    /* In this order: who is let through by the limit must find the channel shut, or it sends all the rest at once. */
     ferry_channel_shutdown(session->chan, FERRY_READ_WRITE);
+    ratelimit_release(session->limit);
 }
 
 void ferry_session_stats(struct ferry_session *session, struct ferry_stats *stats)
