@@ -55,6 +55,10 @@ static void watch_open(struct watch *watch, const struct kind *kind, uint64_t ch
 
     memset(watch, 0, sizeof(*watch));
     watch->kind = kind;
+    if (kind->make(&watch->tracker, &watch->err) < 0) {
+        print_message("%s\n", watch->err.text);
+        skip();
+    }
     watch->mapping_bytes = (chunks + 1) * CHUNK_BYTES;
     if (memory == MEMORY_SHARED) {
         fd = memfd_create("tracker-test", MFD_CLOEXEC);
@@ -77,10 +81,6 @@ static void watch_open(struct watch *watch, const struct kind *kind, uint64_t ch
     madvise(watch->block.host, watch->block.length, memory == MEMORY_HUGE ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
     watch->bitmap = calloc(bits_words(watch->pages), sizeof(uint64_t));
     assert_non_null(watch->bitmap);
-    if (kind->make(&watch->tracker, &watch->err) < 0) {
-        print_message("%s\n", watch->err.text);
-        skip();
-    }
 }
 
 static void watch_start(struct watch *watch)
@@ -270,10 +270,11 @@ static void shared_memory_is_watched_by_the_page(void **state)
 static void writes_by_the_kernel_are_reported(void **state)
 {
     struct watch watch;
-    int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+    int fd;
 
-    assert_true(fd >= 0);
     watch_open(&watch, *state, 8, MEMORY_SMALL);
+    fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+    assert_true(fd >= 0);
     touch(&watch, 5);
     watch_start(&watch);
     assert_int_equal(read(fd, (uint8_t *)watch.block.host + 5 * FERRY_PAGE_BYTES, 64), 64);
