@@ -257,6 +257,15 @@ int ferry_channel_finish(struct ferry_channel *chan, struct ferry_error *err)
     return (int)settle(chan, FERRY_WRITE, ret, err);
 }
 
+int ferry_channel_settle(struct ferry_channel *chan, struct ferry_error *err)
+{
+    if (is_stopped(chan, FERRY_READ))
+        return shut_down(chan, err);
+    if (chan->ops->settle)
+        return (int)settle(chan, FERRY_READ, chan->ops->settle(chan, err), err);
+    return chan->inner ? ferry_channel_settle(chan->inner, err) : 0;
+}
+
 void ferry_channel_shutdown(struct ferry_channel *chan, enum ferry_direction how)
 {
     atomic_fetch_or(&chan->stopped, how);

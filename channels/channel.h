@@ -32,6 +32,7 @@ struct channel_ops {
 
     /* Control. */
     int (*finish)(struct ferry_channel *chan, struct ferry_error *err);     /* writer's thread; may come twice */
+    int (*settle)(struct ferry_channel *chan, struct ferry_error *err);     /* reader's thread */
     void (*shutdown)(struct ferry_channel *chan, enum ferry_direction how); /* any thread, `stopped` is set already */
     void (*expect)(struct ferry_channel *chan, size_t bytes);               /* reader's thread */
     void (*close)(struct ferry_channel *chan); /* what the kind holds, perhaps half built; not chan itself */

@@ -150,6 +150,19 @@ static int exec_finish(struct ferry_channel *chan, struct ferry_error *err)
     return ret < 0 ? channel_errno(chan->label, ret, err) : check_status(exec, err);
 }
 
+static int exec_settle(struct ferry_channel *chan, struct ferry_error *err)
+{
+    char dropped[4096];
+    struct iovec iov = { dropped, sizeof(dropped) };
+    ssize_t done = 0;
+
+    if (chan->directions & FERRY_READ)
+        do
+            done = ferry_channel_readv(chan, &iov, 1, err);
+        while (done > 0);
+    return (int)done;
+}
+
 static void exec_close(struct ferry_channel *chan)
 {
     struct exec_channel *exec = exec_of(chan);
@@ -173,6 +186,7 @@ static const struct channel_ops exec_ops = {
     .readv = exec_readv,
     .writev = exec_writev,
     .finish = exec_finish,
+    .settle = exec_settle,
     .close = exec_close,
 };
 

@@ -30,7 +30,7 @@
 #include <unistd.h>
 
 #define LOWAT_MAX_BYTES   (256 * 1024)
-#define LOWAT_PATIENCE_MS 20
+#define LOWAT_PATIENCE_MS 2
 #define UNIX_BUFFER_BYTES (1024 * 1024)
 #define LISTEN_BACKLOG    256
 

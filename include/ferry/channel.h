@@ -108,8 +108,8 @@ FERRY_API ssize_t ferry_channel_readv(struct ferry_channel *chan, const struct i
                                       struct ferry_error *err) FERRY_CHECK;
 
 /* Read exactly @bytes; an end before that is -EPIPE and says how many bytes were missing. */
-FERRY_API int ferry_channel_read_all(struct ferry_channel *chan, void *buf, size_t bytes, struct ferry_error *err)
-    FERRY_CHECK;
+FERRY_API int ferry_channel_read_all(struct ferry_channel *chan, void *buf, size_t bytes,
+                                     struct ferry_error *err) FERRY_CHECK;
 
 /* Write at least one byte of @iov.  Returns the bytes written or a negative errno. */
 FERRY_API ssize_t ferry_channel_writev(struct ferry_channel *chan, const struct iovec *iov, int count,
@@ -146,6 +146,14 @@ FERRY_API int ferry_channel_receive_fd(struct ferry_channel *chan, struct ferry_
  * child and reports its exit status; for a file, reports what the kernel had kept back (fsync is not done).
  */
 FERRY_API int ferry_channel_finish(struct ferry_channel *chan, struct ferry_error *err) FERRY_CHECK;
+
+/**
+ * ferry_channel_settle() - the conversation is over: learn how the other end took it
+ *
+ * For exec: reads what the child still says, drops it, waits for its end, and fails with its exit status where that is
+ * not 0.  Other kinds have nothing more to say.  The reader's thread, after ferry_channel_finish().
+ */
+FERRY_API int ferry_channel_settle(struct ferry_channel *chan, struct ferry_error *err) FERRY_CHECK;
 
 /**
  * ferry_channel_shutdown() - make every blocked and every later transfer fail with -ESHUTDOWN

@@ -6,6 +6,7 @@
 #include "ram_run.h"
 #include "reader.h"
 #include "writer.h"
+#include "xbzrle.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -13,6 +14,7 @@
 #include <string.h>
 
 #define FLAGS_MASK        (FERRY_PAGE_BYTES - 1)
+#define XBZRLE_ENCODING   1
 #define ZERO_RECORD_BYTES 9 /* of a page in the same block as the one before */
 
 _Static_assert(BATCH_PAGES *ZERO_RECORD_BYTES <= WRITER_RESERVE_BYTES, "a batch of zero pages is put in one piece");
@@ -231,7 +233,38 @@ static int get_zero(struct ram_loader *loader, struct ferry_reader *reader, uint
     return ret < 0 ? ret : more_zeros(loader, reader);
 }
 
-/* One record about a page.  @flag is ZERO or PAGE. */
+/* The page as its difference from what lies there, which is what the source sent last. */
+static int get_xbzrle(struct ram_loader *loader, struct ferry_reader *reader, uint64_t page)
+{
+    const struct placer_ops *ops = loader->placer->ops;
+    uint8_t encoding, delta[FERRY_PAGE_BYTES], *place;
+    struct ferry_error err;
+    uint64_t granted;
+    uint16_t bytes;
+    int ret = ferry_get_u8(reader, &encoding);
+
+    if (ret == 0)
+        ret = ferry_get_be16(reader, &bytes);
+    if (ret < 0)
+        return ret;
+    if (encoding != XBZRLE_ENCODING || bytes == 0 || bytes > sizeof(delta))
+        return ferry_reader_fail(reader, -EPROTO, "block '%s' page %" PRIu64 ": a delta of kind %u with %u bytes",
+                                 loader->last->info.name, page, encoding, bytes);
+    ret = ferry_get_bytes(reader, delta, bytes);
+    if (ret < 0)
+        return ret;
+    place = ops->prepare(loader->placer, loader->last, page, 1, &granted);
+    ret = xbzrle_decode(delta, bytes, place, FERRY_PAGE_BYTES, &err);
+    if (ret == 0)
+        ret = ops->commit(loader->placer, loader->last, page, 1, &err);
+    if (ret < 0)
+        return ferry_reader_fail(reader, ret, "block '%s' page %" PRIu64 ": %s", loader->last->info.name, page,
+                                 err.text);
+    loader->counts.xbzrle++;
+    return 0;
+}
+
+/* One record about a page.  @flag is ZERO, PAGE or XBZRLE. */
 static int get_page_record(struct ram_loader *loader, struct ferry_reader *reader, uint64_t word, unsigned flag)
 {
     uint64_t page = word >> FERRY_PAGE_SHIFT;
@@ -245,7 +278,9 @@ static int get_page_record(struct ram_loader *loader, struct ferry_reader *reade
     if (flag == RAM_ZERO)
         return get_zero(loader, reader, page);
     ret = place_zeros(loader, reader);
-    return ret < 0 ? ret : ram_get_run(loader, reader, page);
+    if (ret < 0)
+        return ret;
+    return flag == RAM_XBZRLE ? get_xbzrle(loader, reader, page) : ram_get_run(loader, reader, page);
 }
 
 int ram_get_body(struct ram_loader *loader, struct ferry_reader *reader)
@@ -263,6 +298,7 @@ int ram_get_body(struct ram_loader *loader, struct ferry_reader *reader)
         switch (flag) {
         case RAM_ZERO:
         case RAM_PAGE:
+        case RAM_XBZRLE:
             ret = get_page_record(loader, reader, word, flag);
             break;
         case RAM_MEM_SIZE:
@@ -273,8 +309,6 @@ int ram_get_body(struct ram_loader *loader, struct ferry_reader *reader)
             break;
         case RAM_EOS:
             return place_zeros(loader, reader);
-        case RAM_XBZRLE:
-            return ferry_reader_fail(reader, -ENOTSUP, "xbzrle pages are not understood");
         case RAM_COMPRESS_PAGE:
             return ferry_reader_fail(reader, -ENOTSUP, "compressed pages in the main stream are not understood");
         default:

@@ -6,6 +6,7 @@
  *      MEM_SIZE   block list: name, length, ...        (once, in START)
  *      PAGE       [name] 4096 bytes
  *      ZERO       [name] one byte 0
+ *      XBZRLE     [name] the page's difference from what is there (compress/xbzrle.h)
  *      EOS        nothing; ends the body
  *
  * [name] is there unless CONTINUE says "the same block as the page record before".  Layout: docs/protocol.md.
@@ -59,6 +60,7 @@ struct ram_loader_ops {
 struct ram_counts {
     uint64_t normal;  /* pages that came with content */
     uint64_t zero;    /* pages that came as zero */
+    uint64_t xbzrle;  /* pages that came as a difference */
     uint64_t guessed; /* of the normal ones: read into place before their record was seen */
     uint64_t flushes; /* marks that pages travelled over other connections, too */
 };

@@ -252,6 +252,8 @@ void ferry_session_free(struct ferry_session *session)
     if (!session)
         return;
     ferry_session_cancel(session);
+    if (ferry_session_wait(session, 0, NULL) == -ETIMEDOUT) /* too late to cancel, but nobody waits any more */
+        ferry_channel_shutdown(session->chan, FERRY_READ_WRITE);
     pthread_join(session->thread, NULL);
     destroy(session);
 }

@@ -178,9 +178,14 @@ static int source_switch(struct source *source, struct ferry_error *err)
 /* Everything is out.  A cancel that comes only now is too late, and finds the channel shut down. */
 static int source_finish(struct source *source, struct ferry_error *err)
 {
+    int ret;
+
     if (session_commit(source->session, NULL) < 0)
         return 0;
-    return ferry_channel_finish(source->session->chan, err);
+    ret = ferry_channel_finish(source->session->chan, err);
+    if (ret == 0)
+        ret = ferry_channel_settle(source->session->chan, err);
+    return ret == -ESHUTDOWN ? 0 : ret; /* nobody wants to know any more */
 }
 
 static int source_migrate(struct source *source, struct ferry_error *err)
