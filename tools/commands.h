@@ -6,12 +6,7 @@
 #ifndef TOOLS_COMMANDS_H
 #define TOOLS_COMMANDS_H
 
-#if __has_include("inspect.h")
 #include "inspect.h"
-#define COMMANDS_INSPECT 1
-#else
-#define COMMANDS_INSPECT 0
-#endif
 
 int demo_main(int argc, char **argv);
 int send_main(int argc, char **argv);

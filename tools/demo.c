@@ -41,7 +41,7 @@ static const struct args_row rows[] = {
 static const struct args_command command = {
     .name = "demo",
     .summary = "move a busy guest between two processes of this host",
-    .about = "  SPEC  pattern:size=1GiB,dirty=200MiB/s,hot=25%,zero=30%,content=random|text|mixed\n",
+    .about = "  SPEC  pattern:size=1GiB,dirty=200MiB/s,hot=25%,zero=30%,content=random\n",
     .examples = "  ferry demo\n"
                 "  ferry demo --guest pattern:size=256MiB,dirty=1GiB/s,zero=50%\n"
                 "  ferry demo --max-bandwidth 2Gbit/s --downtime-limit 50ms --json demo.json\n",

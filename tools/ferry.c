@@ -10,9 +10,7 @@ static const struct command commands[] = {
     { "demo", "move a busy guest between two processes of this host, and report", demo_main },
     { "send", "move a running guest to a destination", send_main },
     { "recv", "receive a guest, check every page of it, run it", recv_main },
-#if COMMANDS_INSPECT
     { "inspect", "what is in a migration stream, and where it is broken", inspect_main },
-#endif
     { NULL },
 };
 

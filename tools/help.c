@@ -83,10 +83,15 @@ void help_program(FILE *to, const struct command *commands)
                 "  ferry COMMAND --help   its options, with examples\n"
                 "  ferry --version\n"
                 "\n"
-                "Start with `ferry demo`: it moves a busy guest between two processes of this host.\n"
+                "Start with `ferry demo`: it moves a busy guest between two processes of this\n"
+                "host.\n"
                 "\n"
-                "Exit status: 0 done and verified; 1 failed or cancelled, the guest is still at the source;\n"
-                "2 wrong usage; 3 arrived, but verification failed; 4 uncertain at which end the guest runs.\n");
+                "Exit status:\n"
+                "  0  done and verified\n"
+                "  1  failed or cancelled; the guest is still at the source\n"
+                "  2  wrong usage\n"
+                "  3  arrived, but verification failed\n"
+                "  4  uncertain at which end the guest runs\n");
 }
 
 int help_usage(const struct args_command *command, const struct ferry_error *err)

@@ -23,7 +23,7 @@ static const struct args_command command = {
     .name = "recv",
     .positional = "URI",
     .summary = "receive a guest, check every page of it, run it",
-    .about = "  URI   tcp:HOST:PORT (port 0: a free one)  unix:PATH  unix:@NAME  vsock:CID:PORT\n"
+    .about = "  URI   tcp:HOST:PORT (0: a free port)  unix:PATH  unix:@NAME  vsock:CID:PORT\n"
              "        fd:N  exec:COMMAND  file:PATH[,offset=N]\n",
     .examples = "  ferry recv tcp:127.0.0.1:4444 --guest pattern\n"
                 "  ferry recv tcp::4444 --guest pattern --insecure --json report.json\n"

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 static const struct args_row rows[] = {
     { "guest", "SPEC", "the guest to move (needed)" },
@@ -18,7 +19,7 @@ static const struct args_command command = {
     .summary = "move a running guest to a destination",
     .about = "  URI   tcp:HOST:PORT  unix:PATH  unix:@NAME  vsock:CID:PORT  fd:N  exec:COMMAND\n"
              "        file:PATH[,offset=N]\n"
-             "  SPEC  pattern:size=1GiB,dirty=200MiB/s,hot=25%,zero=30%,content=random|text|mixed\n",
+             "  SPEC  pattern:size=1GiB,dirty=200MiB/s,hot=25%,zero=30%,content=random\n",
     .examples = "  ferry send tcp:192.0.2.7:4444 --guest pattern:size=4GiB,dirty=200MiB/s\n"
                 "  ferry send unix:/run/m.sock --guest pattern:size=1GiB --max-bandwidth 1Gbit/s\n"
                 "  ferry send exec:'gzip > guest.gz' --guest pattern:size=64MiB,content=text\n",
@@ -54,6 +55,44 @@ static int check_usage(const struct side *side, struct ferry_error *err)
     return 0;
 }
 
+static int drain(void *opaque)
+{
+    struct side *side = opaque;
+    char bin[512];
+    struct iovec iov = { bin, sizeof(bin) };
+    ssize_t got;
+
+    do
+        got = ferry_channel_readv(side->chan, &iov, 1, &side->made.err);
+    while (got > 0);
+    return (int)got;
+}
+
+static void stop_draining(void *opaque)
+{
+    struct side *side = opaque;
+
+    ferry_channel_shutdown(side->chan, FERRY_READ_WRITE);
+}
+
+/* A child process has taken everything, but has it done with it what it should?  Its end tells.  If not, the guest may
+ * or may not run elsewhere, so it is not started again here. */
+static enum exit_status await_child(struct side *side)
+{
+    struct ferry_error err = { 0 };
+    enum exit_status status = EXIT_DONE;
+
+    if (strncmp(args_positional(side->args), "exec:", 5))
+        return EXIT_DONE;
+    if (side_run(side, drain, stop_draining, &err) < 0) {
+        ferry_error_hint(&err, "all was sent and the guest was stopped here; look whether it runs elsewhere");
+        side_failed(side, "finish", &err);
+        side->report.uncertain = true;
+        status = EXIT_UNCERTAIN;
+    }
+    return status;
+}
+
 static enum exit_status send_guest(struct side *side)
 {
     struct ferry_error err = { 0 };
@@ -61,13 +100,14 @@ static enum exit_status send_guest(struct side *side)
     if (bench_guest_start(side->guest, &err) < 0)
         return side_failed(side, "guest", &err);
     side_say(side, "connecting to %s", args_positional(side->args));
+    side_tell(side, "connecting", json_pack("{s:s}", "address", args_positional(side->args)));
     if (side_run(side, make_channel, NULL, &err) < 0)
         return side_failed(side, "connect", &err);
     side->chan = side->made.chan;
     side->session = ferry_source_start(bench_guest_ferry(side->guest), side->chan, args_options(side->args), &err);
     if (!side->session)
         return side_failed(side, "setup", &err);
-    return side_migrate(side, &err) < 0 ? side_failed(side, NULL, &err) : EXIT_DONE;
+    return side_migrate(side, &err) < 0 ? side_failed(side, NULL, &err) : await_child(side);
 }
 
 int send_main(int argc, char **argv)

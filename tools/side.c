@@ -252,7 +252,7 @@ static void look_at_guest(struct side *side, bool is_source)
     int64_t deadline = clock_now_ns() + BEAT_PATIENCE_NS;
     struct bench_figures before;
 
-    if (!side->guest || side->left_behind)
+    if (!side->guest)
         return;
     bench_guest_figures(side->guest, &side->report.guest);
     side->report.guest_known = true;

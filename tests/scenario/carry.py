@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# carry.py - every kind of channel carries the same busy guest, and nothing of it is lost
+import os
+import socket
+import stat
+
+from ferry import Case, closing, main, missing
+
+
+class Carry(Case):
+    def arrived(self, recv, send):
+        sent, received = self.assert_done(send), self.assert_done(recv)
+        self.assert_verified(received)
+        self.assertGreater(received["guest-blackout"], 0)
+        self.assertGreater(sent["downtime-us"], 0)
+        self.assertEqual(sent["ram"]["transferred"], received["ram"]["transferred"])
+        self.assertEqual(sent["ram"]["normal"], received["ram"]["normal"])
+        self.assertEqual(sent["ram"]["duplicate"], received["ram"]["duplicate"])
+        return sent, received
+
+    def over(self, uri):
+        recv, address = self.receive(uri)
+        self.arrived(recv, self.send(address))
+        return address
+
+    def test_tcp_v4(self):
+        self.assertRegex(self.over("tcp:127.0.0.1:0"), r"^tcp:127\.0\.0\.1:[1-9]")
+
+    def test_tcp_v6(self):
+        if not missing("ipv6"):
+            self.assertRegex(self.over("tcp:[::1]:0"), r"^tcp:\[::1\]:[1-9]")
+
+    def test_tcp_name(self):
+        self.over("tcp:localhost:0,ipv4=on")
+
+    def test_unix(self):
+        path = self.path("socket")
+        self.over("unix:" + path)
+        self.assertFalse(os.path.exists(path))
+
+    def test_unix_abstract(self):
+        self.over(f"unix:@ferry-test-{os.getpid()}")
+
+    def test_vsock(self):
+        if not missing("vsock"):
+            self.over(f"vsock:1:{40000 + os.getpid() % 20000}")
+
+    def test_fd_socketpair(self):
+        ends = [end.detach() for end in socket.socketpair()]
+        with closing(*ends):
+            recv, _ = self.receive(f"fd:{ends[0]}", pass_fds=ends[:1])
+            send = self.send(f"fd:{ends[1]}", pass_fds=ends[1:])
+        self.arrived(recv, send)
+
+    def test_fd_pipe(self):
+        with closing(*os.pipe()) as ends:
+            recv, _ = self.receive(f"fd:{ends[0]}", pass_fds=ends[:1])
+            send = self.send(f"fd:{ends[1]}", pass_fds=ends[1:])
+        self.arrived(recv, send)
+
+    def test_exec(self):
+        fifo = self.path("fifo")
+        os.mkfifo(fifo)
+        recv, _ = self.receive(f"exec:cat {fifo}")
+        self.arrived(recv, self.send(f"exec:cat > {fifo}"))
+
+    def test_file_saved_then_loaded(self):
+        path = self.path("guest")
+        send = self.send("file:" + path)
+        sent = self.assert_done(send)
+        self.assertEqual(stat.S_IMODE(os.stat(path).st_mode), 0o600)
+        self.assertEqual(os.stat(path).st_size, sent["ram"]["transferred"])
+        recv, _ = self.receive("file:" + path)
+        self.arrived(recv, send)
+
+    def test_file_with_an_offset(self):
+        path = self.path("guest")
+        with open(path, "wb") as f:
+            f.write(b"x" * 5000)
+        send = self.send(f"file:{path},offset=5000")
+        self.assert_done(send)
+        with open(path, "rb") as f:
+            self.assertEqual(f.read(5000), b"x" * 5000)
+        recv, _ = self.receive(f"file:{path},offset=5000")
+        self.arrived(recv, send)
+
+    def test_every_tracker(self):
+        for tracker in ("uffd-async", "uffd-sync"):
+            if tracker == "uffd-async" and missing("wp-async"):
+                continue
+            with self.subTest(tracker):
+                recv, address = self.receive()
+                sent, _ = self.arrived(recv, self.send(address, "--tracker", tracker))
+                self.assertIn(tracker, sent["tracker"])
+
+
+if __name__ == "__main__":
+    main()
