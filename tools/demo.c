@@ -204,6 +204,18 @@ static enum exit_status status_of(const struct demo *demo)
     return (enum exit_status)(source > destination ? source : destination);
 }
 
+static const char *outcome(enum exit_status status)
+{
+    switch (status) {
+    case EXIT_DONE:
+        return "A running guest has moved";
+    case EXIT_MISMATCH:
+        return "A running guest has moved, but is not what it was,";
+    default:
+        return "A guest should have moved, but did not,";
+    }
+}
+
 static enum exit_status report(struct demo *demo)
 {
     enum exit_status status = status_of(demo);
@@ -215,8 +227,7 @@ static enum exit_status report(struct demo *demo)
     summary_error(stderr, "source", demo->source.report);
     summary_error(stderr, "destination", demo->destination.report);
     if (demo->json != stdout) {
-        printf("%s between two processes of this host, over %s\n\n",
-               status == EXIT_DONE ? "A running guest has moved" : "The guest has not moved", demo->address);
+        printf("%s between two processes of this host, over %s\n\n", outcome(status), demo->address);
         summary_print(stdout, demo->source.report, demo->destination.report);
     }
     if (demo->json && report_write(demo->json, both, true, &err) < 0)

@@ -82,7 +82,7 @@ static int read_discard(struct inspect_walk *walk, const struct payload *payload
     char raw[256], name[300];
 
     if (payload->data[0] != 0 || name_bytes == 0 || payload->bytes < 3 + name_bytes + 16 ||
-        (payload->bytes - 3 - name_bytes) % 16 != 0)
+        payload->data[2 + name_bytes] != 0 || (payload->bytes - 3 - name_bytes) % 16 != 0)
         return ferry_reader_fail(walk->reader, -EPROTO, "a malformed command postcopy-ram-discard");
     memcpy(raw, payload->data + 2, name_bytes);
     raw[name_bytes] = '\0';

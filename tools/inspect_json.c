@@ -243,6 +243,7 @@ static json_t *memory_of(struct builder *builder, const struct inspect_ram *ram)
     put(builder, object, "page-size", json_integer(FERRY_PAGE_BYTES));
     put(builder, object, "normal", unsigned_of(ram->loader.counts.normal));
     put(builder, object, "duplicate", unsigned_of(ram->loader.counts.zero));
+    put(builder, object, "xbzrle", unsigned_of(ram->loader.counts.xbzrle));
     put(builder, object, "passes", json_integer(ram->passes));
     put(builder, object, "blocks", blocks);
     for (unsigned i = 0; i < ram->count; i++) {

@@ -236,6 +236,8 @@ static void print_memory(FILE *to, const struct inspect_ram *ram)
     fprintf(to, "\nmemory: %u block%s, %s, %" PRIu64 " pages with content and %" PRIu64 " zero, %u pass%s\n",
             ram->count, ram->count == 1 ? "" : "s", units_format_size(size, sizeof(size), ram->total_bytes),
             counts->normal, counts->zero, ram->passes, ram->passes == 1 ? "" : "es");
+    if (counts->xbzrle > 0)
+        fprintf(to, "    %" PRIu64 " more pages came as differences (xbzrle)\n", counts->xbzrle);
     for (unsigned i = 0; i < ram->count; i++) {
         const struct inspect_ram_block *block = ram->blocks[i];
 

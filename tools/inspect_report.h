@@ -30,7 +30,7 @@ struct report_item {
     uint64_t bytes;  /* all of it, footer included */
     int section;     /* START PART END FULL: index of the section; else -1 */
     uint32_t parts;  /* PART: how many were summed */
-    uint64_t normal; /* pages of RAM in it */
+    uint64_t normal; /* pages of RAM in it, differences to them included */
     uint64_t zero;
     uint16_t command; /* COMMAND */
     char *words;      /* COMMAND: its payload in words, owned; NULL: nothing to say */

@@ -85,7 +85,7 @@ static int walk_ram(struct inspect_walk *walk, const struct section_item *head, 
     if (ret == 0)
         ret = section_get_footer(walk->reader, head);
     item->bytes = ferry_reader_offset(walk->reader) - item->offset;
-    item->normal = now->normal - before.normal;
+    item->normal = now->normal + now->xbzrle - before.normal - before.xbzrle;
     item->zero = now->zero - before.zero;
     if (walk->options->progress)
         walk->options->progress(walk->options->opaque, ferry_reader_offset(walk->reader));
@@ -261,15 +261,23 @@ static int walk_head(struct inspect_walk *walk)
 static int judge(struct inspect_walk *walk)
 {
     const struct ram_counts *counts = &walk->ram->loader.counts;
+    uint64_t missing = 0;
 
     if (walk->ram_section < 0)
         return ferry_reader_fail(walk->reader, -EPROTO, "the stream carries no memory: there is no section 'ram'");
     if (!walk->ram_ended)
         inspect_note(walk->report, "section 'ram' has no end: a background snapshot");
-    if (walk->ram->count > 0 && (counts->flushes > 0 || counts->normal + counts->zero == 0))
+    for (unsigned i = 0; i < walk->ram->count; i++)
+        missing += walk->ram->blocks[i]->missing;
+    if (counts->flushes > 0 || (missing > 0 && counts->normal + counts->xbzrle == 0))
         return ferry_reader_fail(walk->reader, -ENOTSUP,
                                  "memory travelled over further connections (multifd), which are not understood: the "
                                  "main one alone is shown");
+    if (missing > 0)
+        inspect_note(walk->report,
+                     "%" PRIu64 " pages never came: memory that is shared or that the guest had given "
+                     "back, or a stream that is not whole",
+                     missing);
     return 0;
 }
 
@@ -288,13 +296,13 @@ int inspect_stream(struct ferry_channel *chan, const struct inspect_options *opt
     ret = report->label ? walk_head(&walk) : ferry_reader_fail(walk.live, -ENOMEM, "no memory");
     if (ret == 0)
         ret = inspect_items(&walk);
+    inspect_ram_count_missing(ram);
     if (ret == 0)
         ret = judge(&walk);
     if (ret < 0 && ferry_reader_status(walk.live, &report->error) == 0 &&
         ferry_reader_status(walk.reader, &report->error) == 0)
         ferry_error_set(&report->error, ret, "stopped: %s", strerror(-ret));
     report->bytes = ferry_reader_offset(walk.reader);
-    inspect_ram_count_missing(ram);
     inspect_shut(&walk);
     ferry_writer_free(walk.back);
     if (walk.reader != walk.live)

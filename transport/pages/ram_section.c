@@ -118,19 +118,24 @@ static void put_zeros(struct ferry_writer *writer, const struct ram_block **last
     }
 }
 
+/* Both parts of the batch ascend; so do the records, since the reader bets on pages that follow each other. */
 void ram_put_batch(struct ferry_writer *writer, const struct ram_block **last, const struct page_batch *batch)
 {
-    for (unsigned i = 0; i < batch->normal; i++) {
-        put_record(writer, last, batch->block, batch->pages[i], RAM_PAGE);
-        ferry_put_ref(writer, batch->block->host + (batch->pages[i] << FERRY_PAGE_SHIFT), FERRY_PAGE_BYTES);
-    }
-    for (unsigned i = batch->normal; i < batch->count;) {
+    const uint64_t *pages = batch->pages;
+    unsigned normal = 0, zero = batch->normal;
+
+    while (normal < batch->normal || zero < batch->count) {
         unsigned run = 1;
 
-        while (i + run < batch->count && batch->pages[i + run] == batch->pages[i] + run)
+        if (zero == batch->count || (normal < batch->normal && pages[normal] < pages[zero])) {
+            put_record(writer, last, batch->block, pages[normal], RAM_PAGE);
+            ferry_put_ref(writer, batch->block->host + (pages[normal++] << FERRY_PAGE_SHIFT), FERRY_PAGE_BYTES);
+            continue;
+        }
+        while (zero + run < batch->count && pages[zero + run] == pages[zero] + run)
             run++;
-        put_zeros(writer, last, batch->block, batch->pages[i], run);
-        i += run;
+        put_zeros(writer, last, batch->block, pages[zero], run);
+        zero += run;
     }
 }
 
