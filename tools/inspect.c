@@ -34,15 +34,15 @@ static const struct args_command command = {
     .name = "inspect",
     .positional = "STREAM",
     .summary = "what is in a migration stream, and where it is broken",
-    .about = "  STREAM   a file, - (stdin), or a URI to listen on: tcp:HOST:PORT (port 0: a free one)\n"
-             "           unix:PATH  unix:@NAME  vsock:CID:PORT  fd:N  exec:COMMAND  file:PATH[,offset=N]\n"
+    .about = "  STREAM   a file, - (stdin), or where to listen: tcp:HOST:PORT (port 0: a free one)\n"
+             "           unix:PATH  unix:@NAME  vsock:CID:PORT  fd:N  exec:COMMAND  file:PATH\n"
              "\n"
-             "On a URI it is the destination of a live migration, which it only reads; a source that\n"
-             "asks for it is told that all has arrived.  Exit status: 0 the stream is whole and clean;\n"
-             "1 it is broken, or not understood: what was understood is shown, then where it stopped.\n",
+             "Where it listens it is the destination of a live migration, which it only reads; a\n"
+             "source that asks is told that all has arrived.  Exit status: 0 whole and clean; 1 the\n"
+             "stream is broken, or not understood: shown is what was understood, then the fault.\n",
     .examples = "  ferry inspect vm.stream\n"
                 "  zcat vm.stream.gz | ferry inspect - --ram ram.bin\n"
-                "  ferry inspect unix:/tmp/in --json -     (then in QEMU: migrate unix:/tmp/in)\n",
+                "  ferry inspect unix:/tmp/in --json -      # then, in QEMU: migrate unix:/tmp/in\n",
     .rows = rows,
 };
 

@@ -138,8 +138,6 @@ static json_t *with_blackout(json_t *object, const struct bench_figures *guest)
 
 static const char *status_of(const struct report *report)
 {
-    if (report->uncertain)
-        return "uncertain";
     if (report->cancelled && report->stats.phase != FERRY_PHASE_COMPLETED)
         return "cancelled";
     if (report->error.errnum && report->stats.phase != FERRY_PHASE_COMPLETED)

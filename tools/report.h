@@ -19,7 +19,6 @@ struct report {
     struct ferry_error error; /* errnum 0: none */
     const char *error_phase;  /* what was being done; NULL: the session, whose figures tell */
     bool cancelled;           /* by a signal */
-    bool uncertain;           /* all was sent, but nobody here can know what became of it */
     bool guest_known;         /* there is a guest, and its figures */
     bool guest_runs;          /* here, and it was looked at */
     bool verified;            /* verify says something */

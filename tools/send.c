@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <string.h>
 
 static const struct args_row rows[] = {
     { "guest", "SPEC", "the guest to move (needed)" },
@@ -55,44 +54,6 @@ static int check_usage(const struct side *side, struct ferry_error *err)
     return 0;
 }
 
-static int drain(void *opaque)
-{
-    struct side *side = opaque;
-    char bin[512];
-    struct iovec iov = { bin, sizeof(bin) };
-    ssize_t got;
-
-    do
-        got = ferry_channel_readv(side->chan, &iov, 1, &side->made.err);
-    while (got > 0);
-    return (int)got;
-}
-
-static void stop_draining(void *opaque)
-{
-    struct side *side = opaque;
-
-    ferry_channel_shutdown(side->chan, FERRY_READ_WRITE);
-}
-
-/* A child process has taken everything, but has it done with it what it should?  Its end tells.  If not, the guest may
- * or may not run elsewhere, so it is not started again here. */
-static enum exit_status await_child(struct side *side)
-{
-    struct ferry_error err = { 0 };
-    enum exit_status status = EXIT_DONE;
-
-    if (strncmp(args_positional(side->args), "exec:", 5))
-        return EXIT_DONE;
-    if (side_run(side, drain, stop_draining, &err) < 0) {
-        ferry_error_hint(&err, "all was sent and the guest was stopped here; look whether it runs elsewhere");
-        side_failed(side, "finish", &err);
-        side->report.uncertain = true;
-        status = EXIT_UNCERTAIN;
-    }
-    return status;
-}
-
 static enum exit_status send_guest(struct side *side)
 {
     struct ferry_error err = { 0 };
@@ -107,7 +68,7 @@ static enum exit_status send_guest(struct side *side)
     side->session = ferry_source_start(bench_guest_ferry(side->guest), side->chan, args_options(side->args), &err);
     if (!side->session)
         return side_failed(side, "setup", &err);
-    return side_migrate(side, &err) < 0 ? side_failed(side, NULL, &err) : await_child(side);
+    return side_migrate(side, &err) < 0 ? side_failed(side, NULL, &err) : EXIT_DONE;
 }
 
 int send_main(int argc, char **argv)
