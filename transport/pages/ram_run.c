@@ -93,19 +93,21 @@ static int window_read(struct window *window, struct ferry_reader *reader)
         size_t header_end = header_offset(window, done) + (known ? 0 : HEADER_BYTES);
         size_t want = got >= header_end ? page_end(window, done) : header_end;
 
-        if (got < want) {
-            ssize_t part = reader_scatter(reader, &iov, &elements, want - got, window->count > 1);
+        ssize_t part;
 
-            if (part < 0)
-                return (int)part;
-            got += (size_t)part;
-        }
-        if (got >= header_end && !known && !header_fits(window, done)) {
+        /* Judged as soon as it is there: behind a wrong guess there may be nothing more to wait for. */
+        if (!known && got >= header_end && !header_fits(window, done)) {
             reader_unread(reader, window->iov, window->elements, header_offset(window, done), got);
             break;
         }
-        if (got >= page_end(window, done))
+        if (got >= want) {
             done++;
+            continue;
+        }
+        part = reader_scatter(reader, &iov, &elements, want - got, window->count > 1);
+        if (part < 0)
+            return (int)part;
+        got += (size_t)part;
     }
     return (int)done;
 }
