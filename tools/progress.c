@@ -19,6 +19,9 @@
 #define SMOOTH_NS    (500 * NS_PER_MS)
 #define LONGEST_LEFT (100 * 3600.0) /* seconds; beyond, an estimate is no news */
 
+#define FIRST_ROUND_PERCENT 90
+#define LAST_PERCENT        99 /* 100 is the end */
+
 enum part {
     PART_RATE = 1,
     PART_LEFT = 2,
@@ -32,7 +35,7 @@ struct progress {
     bool shown;
 };
 
-void progress_figures_from(const struct ferry_stats *stats, struct progress_figures *figures)
+void progress_figures_from(const struct ferry_stats *stats, bool receiving, struct progress_figures *figures)
 {
     *figures = (struct progress_figures){
         .phase = stats->phase,
@@ -43,21 +46,29 @@ void progress_figures_from(const struct ferry_stats *stats, struct progress_figu
         .wire_bytes = stats->wire.bytes,
         .dirty_bytes_per_sec = stats->ram.dirty_bytes_per_sec,
         .rounds = stats->ram.rounds,
+        .receiving = receiving,
     };
 }
 
-/* Of all work known so far, which at the source grows with every round, the part that is done. */
+static double share(uint64_t part, uint64_t whole)
+{
+    return whole == 0 ? 0 : part >= whole ? 1 : (double)part / (double)whole;
+}
+
+/* The first round sends everything once and is most of the work.  How many follow nobody knows, but they shrink what is
+ * left. */
 static unsigned percent_of(const struct progress_figures *figures)
 {
-    double done = (double)figures->done_bytes, all = done + (double)figures->remaining_bytes;
-    unsigned percent;
-
     if (figures->phase == FERRY_PHASE_COMPLETED)
         return 100;
-    if (all < (double)figures->total_bytes)
-        all = (double)figures->total_bytes;
-    percent = all > 0 ? (unsigned)(100 * done / all) : 0;
-    return percent > 99 ? 99 : percent;
+    if (figures->receiving)
+        return (unsigned)(LAST_PERCENT * share(figures->done_bytes, figures->total_bytes));
+    if (figures->phase == FERRY_PHASE_DEVICE)
+        return LAST_PERCENT;
+    if (figures->rounds == 0)
+        return (unsigned)(FIRST_ROUND_PERCENT * share(figures->done_bytes, figures->total_bytes));
+    return FIRST_ROUND_PERCENT + (unsigned)((LAST_PERCENT - FIRST_ROUND_PERCENT) *
+                                            (1 - share(figures->remaining_bytes, figures->total_bytes)));
 }
 
 static double smoothed(double before, uint64_t now, uint64_t last, double span_ns)

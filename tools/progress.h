@@ -10,6 +10,7 @@
 #define TOOLS_PROGRESS_H
 
 #include <ferry/session.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 struct progress_figures {
@@ -17,10 +18,11 @@ struct progress_figures {
     int64_t total_ns;         /* since the start of the migration */
     uint64_t total_bytes;     /* of the guest's memory */
     uint64_t done_bytes;      /* of pages that have crossed, each time they did */
-    uint64_t remaining_bytes; /* source: known to be left; destination: 0 */
+    uint64_t remaining_bytes; /* source: known to be left; destination: nobody there knows */
     uint64_t wire_bytes;
     uint64_t dirty_bytes_per_sec;
     uint64_t rounds;
+    bool receiving; /* at the destination */
 };
 
 /* What the line must remember; all zero at first. */
@@ -31,7 +33,7 @@ struct progress_meter {
     double done_per_sec, wire_per_sec; /* smoothed */
 };
 
-void progress_figures_from(const struct ferry_stats *stats, struct progress_figures *figures);
+void progress_figures_from(const struct ferry_stats *stats, bool receiving, struct progress_figures *figures);
 
 /* The line for a terminal of @columns, at most @columns - 1 characters.  Returns @to.  Pure. */
 char *progress_line(struct progress_meter *meter, const struct progress_figures *figures, char *to, size_t room,

@@ -178,6 +178,7 @@ static enum ferry_phase phase_named(const char *name)
 
 void report_figures(const json_t *stats, struct progress_figures *figures)
 {
+    const char *side = json_string_value(json_object_get(stats, "side"));
     const json_t *ram = json_object_get(stats, "ram");
 
     *figures = (struct progress_figures){
@@ -189,6 +190,7 @@ void report_figures(const json_t *stats, struct progress_figures *figures)
         .wire_bytes = number(ram, "transferred"),
         .dirty_bytes_per_sec = number(ram, "dirty-pages-rate") * FERRY_PAGE_BYTES,
         .rounds = number(ram, "dirty-sync-count"),
+        .receiving = side && !strcmp(side, "destination"),
     };
 }
 

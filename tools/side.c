@@ -199,7 +199,7 @@ static void wait_tick(void *opaque)
     struct ferry_stats stats;
 
     ferry_session_stats(side->session, &stats);
-    progress_figures_from(&stats, &figures);
+    progress_figures_from(&stats, !strcmp(side->report.side, "destination"), &figures);
     progress_show(side->to.progress, &figures);
     if (side->to.events)
         side_tell(side, "figures", report_stats_json(side->report.side, &stats));

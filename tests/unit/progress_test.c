@@ -5,6 +5,7 @@
 #include <ferry/memory.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -40,13 +41,34 @@ static void nothing_known_yet(void **state)
     assert_null(strstr(line, "left"));
 }
 
-static void percent_is_of_the_work_known(void **state)
-{
-    struct progress_meter meter = { 0 };
-    struct progress_figures figures = at(10, 512, 512);
-    char line[ROOM];
+/* phase, done, left, rounds, at the destination: percent */
+static const struct {
+    enum ferry_phase phase;
+    unsigned done_mib, left_mib, rounds;
+    bool receiving;
+    unsigned percent;
+} shares[] = {
+    { FERRY_PHASE_SETUP, 0, 0, 0, false, 0 },         { FERRY_PHASE_ACTIVE, 0, 1024, 0, false, 0 },
+    { FERRY_PHASE_ACTIVE, 512, 512, 0, false, 45 },   { FERRY_PHASE_ACTIVE, 1024, 0, 0, false, 90 },
+    { FERRY_PHASE_ACTIVE, 1024, 1024, 1, false, 90 }, { FERRY_PHASE_ACTIVE, 1024, 2048, 1, false, 90 },
+    { FERRY_PHASE_ACTIVE, 1500, 512, 1, false, 94 },  { FERRY_PHASE_ACTIVE, 9000, 0, 8, false, 99 },
+    { FERRY_PHASE_DEVICE, 9000, 512, 9, false, 99 },  { FERRY_PHASE_COMPLETED, 9000, 0, 9, false, 100 },
+    { FERRY_PHASE_ACTIVE, 512, 0, 0, true, 49 },      { FERRY_PHASE_ACTIVE, 4096, 0, 0, true, 99 },
+};
 
-    assert_non_null(strstr(progress_line(&meter, &figures, line, sizeof(line), 80), " 50%"));
+static void percent_of_the_work(void **state)
+{
+    for (size_t i = 0; i < sizeof(shares) / sizeof(shares[0]); i++) {
+        struct progress_meter meter = { 0 };
+        struct progress_figures figures = at(10, shares[i].done_mib, shares[i].left_mib);
+        char line[ROOM];
+
+        figures.phase = shares[i].phase;
+        figures.rounds = shares[i].rounds;
+        figures.receiving = shares[i].receiving;
+        progress_line(&meter, &figures, line, sizeof(line), 80);
+        assert_int_equal(meter.percent, shares[i].percent);
+    }
 }
 
 static void percent_never_runs_backwards(void **state)
@@ -59,6 +81,7 @@ static void percent_never_runs_backwards(void **state)
     srandom(7);
     for (int i = 0; i < 2000; i++) {
         figures = at(random() % 1000, (uint64_t)random() % 4096, (uint64_t)random() % 1024);
+        figures.rounds = (uint64_t)random() % 3;
         progress_line(&meter, &figures, line, sizeof(line), 200);
         assert_true(meter.percent >= last && meter.percent <= 99);
         last = meter.percent;
@@ -69,13 +92,15 @@ static void percent_never_runs_backwards(void **state)
 static void a_new_round_does_not_turn_it_back(void **state)
 {
     struct progress_meter meter = { 0 };
-    struct progress_figures figures = at(10, 1024, 0);
+    struct progress_figures figures = at(10, 2048, 100);
     char line[ROOM];
 
+    figures.rounds = 1;
     progress_line(&meter, &figures, line, sizeof(line), 80);
-    assert_int_equal(meter.percent, 99);
-    figures = at(11, 1024, 512);
-    assert_non_null(strstr(progress_line(&meter, &figures, line, sizeof(line), 80), " 99%"));
+    assert_int_equal(meter.percent, 98);
+    figures = at(11, 2048, 512);
+    figures.rounds = 2;
+    assert_non_null(strstr(progress_line(&meter, &figures, line, sizeof(line), 80), " 98%"));
 }
 
 static void only_the_end_is_a_hundred(void **state)
@@ -84,6 +109,7 @@ static void only_the_end_is_a_hundred(void **state)
     struct progress_figures figures = at(10, 4096, 0);
     char line[ROOM];
 
+    figures.rounds = 3;
     progress_line(&meter, &figures, line, sizeof(line), 80);
     assert_int_equal(meter.percent, 99);
     figures.phase = FERRY_PHASE_COMPLETED;
@@ -160,7 +186,7 @@ static void a_narrow_terminal_keeps_what_matters(void **state)
     assert_null(strstr(line, "round"));
     assert_non_null(strstr(line, "left"));
     progress_line(&meter, &figures, line, sizeof(line), 14);
-    assert_string_equal(line, "active  19%");
+    assert_string_equal(line, "active  91%");
 }
 
 static void it_fits_every_buffer(void **state)
@@ -183,7 +209,8 @@ static void figures_of_a_session(void **state)
     stats.ram.zero_pages = 4;
     stats.ram.remaining_bytes = 5;
     stats.wire.bytes = 6;
-    progress_figures_from(&stats, &figures);
+    progress_figures_from(&stats, true, &figures);
+    assert_true(figures.receiving);
     assert_int_equal(figures.done_bytes, 7 * FERRY_PAGE_BYTES);
     assert_int_equal(figures.remaining_bytes, 5);
     assert_int_equal(figures.wire_bytes, 6);
@@ -194,7 +221,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_known_yet),
-        cmocka_unit_test(percent_is_of_the_work_known),
+        cmocka_unit_test(percent_of_the_work),
         cmocka_unit_test(percent_never_runs_backwards),
         cmocka_unit_test(a_new_round_does_not_turn_it_back),
         cmocka_unit_test(only_the_end_is_a_hundred),
