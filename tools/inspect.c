@@ -34,12 +34,12 @@ static const struct args_command command = {
     .name = "inspect",
     .positional = "STREAM",
     .summary = "what is in a migration stream, and where it is broken",
-    .about = "  STREAM   a file, - (stdin), or where to listen: tcp:HOST:PORT (port 0: a free one)\n"
+    .about = "  STREAM   a file, - (stdin), or where to listen: tcp:HOST:PORT (0: a free port)\n"
              "           unix:PATH  unix:@NAME  vsock:CID:PORT  fd:N  exec:COMMAND  file:PATH\n"
              "\n"
-             "Where it listens it is the destination of a live migration, which it only reads; a\n"
-             "source that asks is told that all has arrived.  Exit status: 0 whole and clean; 1 the\n"
-             "stream is broken, or not understood: shown is what was understood, then the fault.\n",
+             "Where it listens it is the destination of a live migration, which it only\n"
+             "reads; a source that asks is told that all has arrived.  Exit status: 0 whole\n"
+             "and clean; 1 broken or not understood: then it says where and why.\n",
     .examples = "  ferry inspect vm.stream\n"
                 "  zcat vm.stream.gz | ferry inspect - --ram ram.bin\n"
                 "  ferry inspect unix:/tmp/in --json -      # then, in QEMU: migrate unix:/tmp/in\n",

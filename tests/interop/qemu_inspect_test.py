@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# qemu_inspect_test.py - a QEMU migrates into `ferry inspect`: it sees its migration completed, and its memory is there
+import json
+import os
+import random
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+import qemu
+
+FERRY = os.environ["FERRY"]
+MEGABYTES = 64
+SHADOWED = slice(0xA0000, 0x100000)  # a processor, and pmemsave, sees devices and ROM here, depending on the chipset
+CLOCK_BYTES = 32  # a KVM guest's clock page, which the kernel may write once more when it is looked at
+
+
+class Inspect(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.mkdtemp(prefix="ferry-")
+        self.addCleanup(shutil.rmtree, self.folder)
+        self.blob = random.Random(1).randbytes(8 << 20)
+        with open(self.path("blob"), "wb") as f:
+            f.write(self.blob)
+        self.source = qemu.Qemu(MEGABYTES, self.path("blob"))
+        self.addCleanup(self.source.close)
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def outputs(self):
+        return ["--json", self.path("json"), "--ram", self.path("ram")]
+
+    def listen(self, uri):
+        """An inspector and the address it listens on."""
+        process = subprocess.Popen([FERRY, "inspect", uri, *self.outputs()], stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.stderr.close)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        return process, process.stderr.readline().removeprefix("listening on ").strip()
+
+    def check(self, about, commands):
+        self.assertEqual(about["status"], "completed", about)
+        with open(self.path("json")) as f:
+            report = json.load(f)
+        self.assertEqual((report["status"], report["notes"]), ("completed", []))
+        self.assertEqual([item["command"] for item in report["items"] if item["type"] == "command"
+                          and item["command"] != "switchover-start"], commands)
+        for device in report["devices"]:
+            self.assertEqual(device["sized-by"], "description", device["name"])
+        with open(self.path("ram"), "rb") as f:
+            arrived = bytearray(f.read())
+        memory = bytearray(self.source.memory())
+        arrived[SHADOWED] = memory[SHADOWED] = bytes(SHADOWED.stop - SHADOWED.start)
+        self.assertEqual(len(arrived), len(memory))
+        self.assertEqual(arrived[1 << 20:][:len(self.blob)], self.blob)
+        differ = [i for i in range(len(memory)) if arrived[i] != memory[i]] if arrived != memory else []
+        if differ:
+            self.assertLessEqual(differ[-1] - differ[0], CLOCK_BYTES, f"{len(differ)} bytes from {differ[0]:#x} on")
+
+    def arrived(self, process):
+        process.communicate(timeout=qemu.PATIENCE)
+        self.assertEqual(process.returncode, 0)
+
+    def test_tcp(self):
+        process, address = self.listen("tcp:127.0.0.1:0")
+        about = self.source.migrate(address)
+        self.arrived(process)
+        self.check(about, [])
+
+    def test_unix_with_return_path(self):
+        self.source.capability("return-path")
+        process, address = self.listen(f"unix:{self.path('socket')}")
+        about = self.source.migrate(address)
+        self.arrived(process)
+        self.check(about, ["open-return-path", "ping"])
+
+    def test_exec(self):
+        done = self.path("done")
+        words = " ".join(map(shlex.quote, [FERRY, "inspect", "-", *self.outputs()]))
+        about = self.source.migrate(f"exec:{words} >/dev/null; touch {shlex.quote(done)}")
+        # QEMU does not wait for its child.
+        self.wait_for(done)
+        self.check(about, [])
+
+    def wait_for(self, path):
+        subprocess.run(["sh", "-c", 'until [ -e "$0" ]; do sleep 0.02; done', path], timeout=qemu.PATIENCE, check=True)
+
+
+if __name__ == "__main__":
+    if not qemu.runs("--version"):
+        print(f"SKIP: needs qemu: {qemu.BINARY} does not run here")
+        sys.exit(77)
+    unittest.main(verbosity=2)
