@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define STEPS_MAX (UINT64_C(100) << 20)
+#define STEPS_MAX (UINT64_C(16) << 20) /* of looking for devices in a description; normally one each */
 
 static int no_item(struct inspect_walk *walk)
 {
