@@ -66,8 +66,11 @@ int inspect_add_section(struct inspect_report *report, const struct section_item
 {
     struct report_sections *sections = &report->sections;
     char *name = strdup(head->idstr);
+    bool starts = head->type == SECTION_START;
     int ret = name ? 0 : -ENOMEM;
 
+    if (ret == 0 && starts && sections->started_count == REPORT_STARTED_MAX)
+        ret = -E2BIG;
     if (ret == 0)
         ret = make_room((void **)&sections->section, sections->count, &sections->room, REPORT_SECTIONS_MAX,
                         sizeof(*sections->section));
@@ -82,14 +85,18 @@ int inspect_add_section(struct inspect_report *report, const struct section_item
         .version = head->version_id,
         .type = head->type,
     };
+    if (starts)
+        sections->started[sections->started_count++] = sections->count;
     return (int)sections->count++;
 }
 
-int inspect_find_section(const struct inspect_report *report, uint32_t id)
+int inspect_find_started(const struct inspect_report *report, uint32_t id)
 {
-    for (unsigned i = report->sections.count; i-- > 0;)
-        if (report->sections.section[i].id == id)
-            return (int)i;
+    const struct report_sections *sections = &report->sections;
+
+    for (unsigned i = sections->started_count; i-- > 0;)
+        if (sections->section[sections->started[i]].id == id)
+            return (int)sections->started[i];
     return -1;
 }
 

@@ -18,6 +18,7 @@
 
 #define REPORT_ITEMS_MAX    (1u << 20)
 #define REPORT_SECTIONS_MAX 8192
+#define REPORT_STARTED_MAX  256 /* of these, in several parts */
 #define REPORT_NOTES_MAX    64
 #define REPORT_STATE_MAX    (UINT64_C(1) << 30) /* bytes of device state that are kept */
 
@@ -59,6 +60,8 @@ struct report_items {
 struct report_sections {
     struct report_section *section;
     unsigned count, room;
+    unsigned started[REPORT_STARTED_MAX]; /* indexes of those that come in parts */
+    unsigned started_count;
     uint64_t kept_bytes; /* in `own` of all */
 };
 
@@ -90,8 +93,8 @@ struct report_item *inspect_add_item(struct inspect_report *report, int type, ui
 /* A new section from a START or FULL; its index, or a negative errno (-ENOMEM, -E2BIG). */
 int inspect_add_section(struct inspect_report *report, const struct section_item *head);
 
-/* The latest section of that id, or -1. */
-int inspect_find_section(const struct inspect_report *report, uint32_t id);
+/* The latest section of that id among those that come in parts, or -1. */
+int inspect_find_started(const struct inspect_report *report, uint32_t id);
 
 /* Something that a person should know, and that does not make the stream wrong. */
 void inspect_note(struct inspect_report *report, const char *format, ...) FERRY_PRINTF(2, 3);

@@ -67,7 +67,7 @@ static bool next_fits(struct view *view, size_t at, const struct inspect_report 
         return next[5] > 0 && (!have(view, at + 6 + next[5]) || printable(next + 6, next[5]));
     case SECTION_PART:
     case SECTION_END:
-        return !have(view, at + 5) || inspect_find_section(report, load_be32(next + 1)) >= 0;
+        return !have(view, at + 5) || inspect_find_started(report, load_be32(next + 1)) >= 0;
     case SECTION_COMMAND:
         return !have(view, at + 3) || (load_be16(next + 1) > 0 && load_be16(next + 1) <= COMMAND_SWITCHOVER_START);
     default:

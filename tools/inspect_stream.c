@@ -142,15 +142,12 @@ static int walk_first(struct inspect_walk *walk, const struct section_item *head
 
 static int walk_next(struct inspect_walk *walk, const struct section_item *head)
 {
-    int index = inspect_find_section(walk->report, head->id);
+    int index = inspect_find_started(walk->report, head->id);
     struct report_item *item;
     int ret;
 
     if (index < 0)
         return ferry_reader_fail(walk->reader, -EPROTO, "section %" PRIu32 " goes on, but never began", head->id);
-    if (walk->report->sections.section[index].type != SECTION_START)
-        return ferry_reader_fail(walk->reader, -EPROTO, "section %" PRIu32 " goes on, but came in full before",
-                                 head->id);
     if (index == walk->ram_section && walk->ram_ended)
         return ferry_reader_fail(walk->reader, -EPROTO, "section 'ram' goes on after its end");
     item = inspect_add_item(walk->report, head->type, head->offset);
