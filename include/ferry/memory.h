@@ -44,8 +44,8 @@ struct ferry_block {
  * from the migration thread, one at a time; memory may be written by the guest's threads all the while.
  *
  * @start: begin to watch @block; changes from the return of this call on must be reported
- * @sync: set in @bitmap (one bit per page; never clear) every page changed since @start or the last @sync, and watch on:
- *        a write that races with this call is reported by it or by the next one, never lost
+ * @sync: set in @bitmap (one bit per page; never clear) every page changed since @start or the last @sync, and watch
+ * on: a write that races with this call is reported by it or by the next one, never lost
  * @stop: end watching; also after a failed @start
  */
 struct ferry_tracker_ops {
