@@ -99,7 +99,8 @@ def library(folder, text):
 def install_of_nothing():
     """Whether install refuses what a `meson install` that installs nothing leaves."""
     with tempfile.TemporaryDirectory() as root:
-        plant(root, {**GOOD, "bin/meson": "#!/bin/sh\nexit 0\n"})
+        page = "```c\nint main(void) {}\n```\nIt prints `nothing`.\n"
+        plant(root, {**GOOD, "bin/meson": "#!/bin/sh\nexit 0\n", "docs/embedding.md": page})
         os.chmod(os.path.join(root, "bin/meson"), 0o755)
         path = os.path.join(root, "bin") + ":" + os.environ["PATH"]
         got = verdict("install", root, root, env=dict(os.environ, PATH=path))
