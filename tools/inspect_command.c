@@ -27,7 +27,7 @@ static int read_open(struct inspect_walk *walk, const struct payload *payload, c
     walk->opened = true;
     if (!walk->options->answer || walk->back)
         return 0;
-    walk->back = ferry_reader_return_path(walk->live, &err);
+    walk->back = return_path_open(walk->live, &err);
     if (!walk->back && err.errnum != -ENOTSUP)
         return ferry_reader_fail(walk->reader, err.errnum, "%s", ferry_error_text(&err));
     return 0;
@@ -42,7 +42,7 @@ static void answered(struct inspect_walk *walk, int ret, const struct ferry_erro
         return;
     inspect_note(walk->report, "the source could not be answered: %s",
                  inspect_text(text, sizeof(text), ferry_error_text(err)));
-    ferry_writer_free(walk->back);
+    return_path_free(walk->back);
     walk->back = NULL;
 }
 

@@ -301,7 +301,7 @@ int inspect_stream(struct ferry_channel *chan, const struct inspect_options *opt
         ferry_error_set(&report->error, ret, "stopped: %s", strerror(-ret));
     report->bytes = ferry_reader_offset(walk.reader);
     inspect_shut(&walk);
-    ferry_writer_free(walk.back);
+    return_path_free(walk.back);
     if (walk.reader != walk.live)
         ferry_reader_free(walk.reader);
     ferry_reader_free(walk.live);

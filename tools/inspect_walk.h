@@ -12,6 +12,7 @@
 #define TOOLS_INSPECT_WALK_H
 
 #include "inspect_stream.h"
+#include "return_path.h"
 
 struct inspect_walk {
     const struct inspect_options *options;
@@ -19,7 +20,7 @@ struct inspect_walk {
     struct inspect_ram *ram;
     struct ferry_reader *live;   /* owned; of the channel */
     struct ferry_reader *reader; /* where the next item comes from: live, or of the tail */
-    struct ferry_writer *back;   /* owned; the return path, once it is used */
+    struct return_path *back;    /* owned; the return path, once it is used */
     bool opened;                 /* the stream opened a return path */
     int ram_section;             /* its index in the report; -1: not yet */
     bool ram_ended;

@@ -25,7 +25,7 @@ struct destination {
     struct ferry_session *session;
     struct ferry_guest *guest;
     struct ferry_reader *reader;
-    struct ferry_writer *return_path; /* NULL until the source opens it */
+    struct return_path *return_path; /* NULL until the source opens it */
     struct placer *placer;
     struct ram_loader ram;
     struct state_arrivals arrivals;
@@ -116,7 +116,7 @@ static int open_return_path(struct destination *destination)
     struct ferry_error err;
 
     if (!destination->return_path)
-        destination->return_path = ferry_reader_return_path(destination->reader, &err);
+        destination->return_path = return_path_open(destination->reader, &err);
     return destination->return_path ? 0 : ferry_reader_fail(destination->reader, -ENOTSUP, "%s", err.text);
 }
 
@@ -243,7 +243,7 @@ static int destination_run(struct ferry_session *session, struct ferry_error *er
     state_arrivals_clear(&destination.arrivals);
     ram_loader_clear(&destination.ram);
     placer_free(destination.placer);
-    ferry_writer_free(destination.return_path);
+    return_path_free(destination.return_path);
     ferry_reader_free(destination.reader);
     return ret;
 }

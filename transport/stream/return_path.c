@@ -1,22 +1,195 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* return_path.c - messages from destination to source */
+/* return_path.c - messages from destination to source
+ *
+ * rp_mutex covers a message from its first byte to the flush behind its last, so that what two threads send never
+ * interleaves.  It is a leaf: nothing else is taken while it is held.
+ */
 #include "return_path.h"
 
-static int send_be32(struct ferry_writer *writer, enum return_path_message type, uint32_t value,
+#include "bytes.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct return_path {
+    pthread_mutex_t rp_mutex; /* guards writer */
+    struct ferry_writer *writer;
+};
+
+struct return_path *return_path_open(struct ferry_reader *reader, struct ferry_error *err)
+{
+    struct return_path *path = calloc(1, sizeof(*path));
+
+    if (!path) {
+        ferry_error_set(err, -ENOMEM, "no memory for the return path");
+        return NULL;
+    }
+    pthread_mutex_init(&path->rp_mutex, NULL);
+    path->writer = ferry_reader_return_path(reader, err);
+    if (path->writer)
+        return path;
+    return_path_free(path);
+    return NULL;
+}
+
+void return_path_free(struct return_path *path)
+{
+    if (!path)
+        return;
+    ferry_writer_free(path->writer);
+    pthread_mutex_destroy(&path->rp_mutex);
+    free(path);
+}
+
+int return_path_send(struct return_path *path, enum return_path_type type, const void *payload, size_t bytes,
                      struct ferry_error *err)
 {
-    ferry_put_be16(writer, (uint16_t)type);
-    ferry_put_be16(writer, sizeof(value));
-    ferry_put_be32(writer, value);
-    return ferry_writer_flush(writer, err);
+    int ret;
+
+    if (bytes > RETURN_PATH_FERRY_MAX)
+        return ferry_error_set(err, -EMSGSIZE, "a message of %zu bytes does not fit the return path", bytes);
+    pthread_mutex_lock(&path->rp_mutex);
+    ferry_put_be16(path->writer, (uint16_t)type);
+    ferry_put_be16(path->writer, (uint16_t)bytes);
+    ferry_put_bytes(path->writer, payload, bytes);
+    ret = ferry_writer_flush(path->writer, err);
+    pthread_mutex_unlock(&path->rp_mutex);
+    return ret;
 }
 
-int return_path_pong(struct ferry_writer *writer, uint32_t cookie, struct ferry_error *err)
+static int send_be32(struct return_path *path, enum return_path_type type, uint32_t value, struct ferry_error *err)
 {
-    return send_be32(writer, RETURN_PATH_PONG, cookie, err);
+    uint8_t payload[4];
+
+    store_be32(payload, value);
+    return return_path_send(path, type, payload, sizeof(payload), err);
 }
 
-int return_path_shut(struct ferry_writer *writer, uint32_t status, struct ferry_error *err)
+int return_path_pong(struct return_path *path, uint32_t cookie, struct ferry_error *err)
 {
-    return send_be32(writer, RETURN_PATH_SHUT, status, err);
+    return send_be32(path, RETURN_PATH_PONG, cookie, err);
+}
+
+int return_path_shut(struct return_path *path, uint32_t status, struct ferry_error *err)
+{
+    return send_be32(path, RETURN_PATH_SHUT, status, err);
+}
+
+int return_path_counter(struct return_path *path, enum return_path_type type, uint64_t value, struct ferry_error *err)
+{
+    uint8_t payload[8];
+
+    store_be64(payload, value);
+    return return_path_send(path, type, payload, sizeof(payload), err);
+}
+
+int return_path_token(struct return_path *path, enum return_path_type type,
+                      const uint8_t token[RETURN_PATH_TOKEN_BYTES], uint64_t ns, struct ferry_error *err)
+{
+    uint8_t payload[RETURN_PATH_TOKEN_BYTES + 8];
+
+    memcpy(payload, token, RETURN_PATH_TOKEN_BYTES);
+    store_be64(payload + RETURN_PATH_TOKEN_BYTES, ns);
+    return return_path_send(path, type, payload, sizeof(payload), err);
+}
+
+/* ---- receiving ------------------------------------------------------------------------------------------------- */
+
+static void decode_be32(struct return_path_message *message)
+{
+    message->value = load_be32(message->payload);
+}
+
+static void decode_counter(struct return_path_message *message)
+{
+    message->counter = load_be64(message->payload);
+}
+
+static void decode_token(struct return_path_message *message)
+{
+    memcpy(message->token, message->payload, sizeof(message->token));
+    message->counter = load_be64(message->payload + sizeof(message->token));
+}
+
+static void decode_range(struct return_path_message *message)
+{
+    message->counter = load_be64(message->payload);
+    message->length = load_be32(message->payload + 8);
+}
+
+/* What is legal: the least and the most bytes, and where a name with its length byte stands (0: there is none). */
+static const struct row {
+    uint16_t type;
+    const char *name;
+    uint16_t least, most;
+    int name_at; /* -1: none */
+    void (*decode)(struct return_path_message *message);
+} rows[] = {
+    { RETURN_PATH_SHUT, "shut", 4, 4, -1, decode_be32 },
+    { RETURN_PATH_PONG, "pong", 4, 4, -1, decode_be32 },
+    { RETURN_PATH_REQ_PAGES_ID, "req-pages-id", 14, 12 + 256, 12, decode_range },
+    { RETURN_PATH_REQ_PAGES, "req-pages", 12, 12, -1, decode_range },
+    { RETURN_PATH_RECV_BITMAP, "recv-bitmap", 2, 256, 0, NULL },
+    { RETURN_PATH_RESUME_ACK, "resume-ack", 4, 4, -1, decode_be32 },
+    { RETURN_PATH_SWITCHOVER_ACK, "switchover-ack", 0, 0, -1, NULL },
+    { RETURN_PATH_AGREED, "agreed", 0, 0, -1, NULL },
+    { RETURN_PATH_REFUSED, "refused", 2, RETURN_PATH_FERRY_MAX, -1, NULL },
+    { RETURN_PATH_READY, "ready", 24, 24, -1, decode_token },
+    { RETURN_PATH_RUNNING, "running", 24, 24, -1, decode_token },
+    { RETURN_PATH_WATERMARK, "watermark", 8, 8, -1, decode_counter },
+    { RETURN_PATH_HEARTBEAT, "heartbeat", 8, 8, -1, decode_counter },
+    { RETURN_PATH_ERROR, "error", 1, RETURN_PATH_FERRY_MAX, -1, NULL },
+};
+
+static const struct row *find_row(uint16_t type)
+{
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        if (rows[i].type == type)
+            return &rows[i];
+    return NULL;
+}
+
+const char *return_path_type_name(uint16_t type)
+{
+    const struct row *row = find_row(type);
+
+    return row ? row->name : "unknown";
+}
+
+/* The name that ends the payload, with a length byte in front that must agree with the message's length. */
+static int decode_name(struct ferry_reader *reader, const struct row *row, struct return_path_message *message)
+{
+    size_t at = (size_t)row->name_at, bytes = message->payload[at];
+
+    if (bytes == 0 || at + 1 + bytes != message->bytes || memchr(message->payload + at + 1, '\0', bytes))
+        return ferry_reader_fail(reader, -EPROTO, "return path: %s with a broken block name", row->name);
+    memcpy(message->block, message->payload + at + 1, bytes);
+    message->block[bytes] = '\0';
+    return 0;
+}
+
+int return_path_get(struct ferry_reader *reader, struct return_path_message *message)
+{
+    const struct row *row;
+    int ret = ferry_get_be16(reader, &message->type);
+
+    if (ret == 0)
+        ret = ferry_get_be16(reader, &message->bytes);
+    if (ret < 0)
+        return ret;
+    row = find_row(message->type);
+    if (!row)
+        return ferry_reader_fail(reader, -EPROTO, "return path: a message of unknown type 0x%04x", message->type);
+    if (message->bytes < row->least || message->bytes > row->most)
+        return ferry_reader_fail(reader, -EPROTO, "return path: %s with %u bytes instead of %u to %u", row->name,
+                                 message->bytes, row->least, row->most);
+    ret = ferry_get_bytes(reader, message->payload, message->bytes);
+    if (ret < 0)
+        return ret;
+    if (row->decode)
+        row->decode(message);
+    return row->name_at >= 0 ? decode_name(reader, row, message) : 0;
 }

@@ -176,6 +176,26 @@ void section_put_command(struct ferry_writer *writer, enum section_command comma
     ferry_put_bytes(writer, payload, bytes);
 }
 
+void section_put_ferry(struct ferry_writer *writer, enum section_ferry_kind kind, const void *payload, uint32_t bytes)
+{
+    ferry_put_u8(writer, SECTION_FERRY);
+    ferry_put_be16(writer, (uint16_t)kind);
+    ferry_put_be32(writer, bytes);
+    ferry_put_bytes(writer, payload, bytes);
+}
+
+static int get_ferry(struct ferry_reader *reader, struct section_item *item)
+{
+    int ret = ferry_get_be16(reader, &item->ferry_kind);
+
+    if (ret == 0)
+        ret = ferry_get_be32(reader, &item->ferry_bytes);
+    if (ret == 0 && item->ferry_bytes > SECTION_FERRY_MAX)
+        return ferry_reader_fail(reader, -EPROTO, "an item of %" PRIu32 " bytes, at most %u are taken",
+                                 item->ferry_bytes, SECTION_FERRY_MAX);
+    return ret;
+}
+
 static int get_first(struct ferry_reader *reader, struct section_item *item)
 {
     int ret = ferry_get_be32(reader, &item->id);
@@ -220,6 +240,8 @@ int section_get_item(struct ferry_reader *reader, struct section_item *item)
         return ferry_get_be32(reader, &item->id);
     case SECTION_COMMAND:
         return get_command(reader, item);
+    case SECTION_FERRY:
+        return get_ferry(reader, item);
     default:
         return ferry_reader_fail(reader, -EPROTO, "0x%02x where a section, a command or the end must stand", type);
     }
@@ -298,6 +320,8 @@ const char *section_type_name(enum section_type type)
         return "full";
     case SECTION_COMMAND:
         return "command";
+    case SECTION_FERRY:
+        return "ferry";
     default:
         return "unknown";
     }

@@ -25,6 +25,7 @@ enum section_type {
     SECTION_VMDESC = 0x06,
     SECTION_CONFIGURATION = 0x07,
     SECTION_COMMAND = 0x08,
+    SECTION_FERRY = 0x46, /* the ferry dialect's own items */
     SECTION_FOOTER = 0x7e,
 };
 
@@ -41,6 +42,17 @@ enum section_command {
     COMMAND_RECV_BITMAP = 10,
     COMMAND_SWITCHOVER_START = 11,
 };
+
+/* What a SECTION_FERRY item is about; literal numbers, never reused. */
+enum section_ferry_kind {
+    FERRY_ITEM_MANIFEST = 1,  /* directly after the configuration */
+    FERRY_ITEM_COMMIT = 2,    /* token: the destination may run the guest */
+    FERRY_ITEM_ERROR = 3,     /* an encoded error: the source gives up, and why */
+    FERRY_ITEM_HEARTBEAT = 4, /* be64 counter */
+    FERRY_ITEM_PREPARE = 5,   /* token: the guest stands still, the switch begins */
+};
+
+#define SECTION_FERRY_MAX (16u << 20)
 
 #define SECTION_MACHINE_MAX      255
 #define SECTION_CAPABILITIES_MAX 64
@@ -66,6 +78,8 @@ struct section_item {
     uint32_t version_id;  /* START FULL */
     uint16_t command;     /* COMMAND */
     uint16_t bytes;       /* COMMAND: of its payload, which is the body */
+    uint16_t ferry_kind;  /* FERRY */
+    uint32_t ferry_bytes; /* FERRY: of its payload, which is the body */
 };
 
 void section_put_header(struct ferry_writer *writer);
@@ -78,6 +92,7 @@ void section_put_next(struct ferry_writer *writer, enum section_type type, uint3
 void section_put_footer(struct ferry_writer *writer, uint32_t id);
 void section_put_command(struct ferry_writer *writer, enum section_command command, const void *payload,
                          uint16_t bytes);
+void section_put_ferry(struct ferry_writer *writer, enum section_ferry_kind kind, const void *payload, uint32_t bytes);
 void section_put_eof(struct ferry_writer *writer);
 void section_put_vmdesc(struct ferry_writer *writer, const char *json, uint32_t bytes);
 
