@@ -242,6 +242,19 @@ void ferry_channel_expect(struct ferry_channel *chan, size_t bytes)
         ferry_channel_expect(chan->inner, bytes);
 }
 
+void ferry_channel_set_patience(struct ferry_channel *chan, unsigned ms)
+{
+    if (chan->ops->set_patience)
+        chan->ops->set_patience(chan, ms);
+    else if (chan->inner)
+        ferry_channel_set_patience(chan->inner, ms);
+}
+
+bool ferry_channel_answers(const struct ferry_channel *chan)
+{
+    return chan->ops->answers && chan->directions == FERRY_READ_WRITE;
+}
+
 int ferry_channel_finish(struct ferry_channel *chan, struct ferry_error *err)
 {
     int ret = 0;

@@ -30,11 +30,14 @@ struct channel_ops {
     int (*send_fd)(struct ferry_channel *chan, int fd, struct ferry_error *err);
     int (*receive_fd)(struct ferry_channel *chan, struct ferry_error *err);
 
+    bool answers; /* see ferry_channel_answers(); a layer says what its inner channel says */
+
     /* Control. */
     int (*finish)(struct ferry_channel *chan, struct ferry_error *err);     /* writer's thread; may come twice */
     int (*settle)(struct ferry_channel *chan, struct ferry_error *err);     /* reader's thread */
     void (*shutdown)(struct ferry_channel *chan, enum ferry_direction how); /* any thread, `stopped` is set already */
     void (*expect)(struct ferry_channel *chan, size_t bytes);               /* reader's thread */
+    void (*set_patience)(struct ferry_channel *chan, unsigned ms);
     void (*close)(struct ferry_channel *chan); /* what the kind holds, perhaps half built; not chan itself */
 };
 

@@ -159,6 +159,11 @@ static void socket_expect(struct ferry_channel *chan, size_t bytes)
     socket_of(chan)->expected = bytes;
 }
 
+static void socket_set_patience(struct ferry_channel *chan, unsigned ms)
+{
+    (void)!setsockopt(socket_of(chan)->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof(ms));
+}
+
 static void socket_close(struct ferry_channel *chan)
 {
     if (socket_of(chan)->fd >= 0)
@@ -168,15 +173,18 @@ static void socket_close(struct ferry_channel *chan)
 static const struct channel_ops socket_ops = {
     .readv = socket_readv,
     .writev = socket_writev,
+    .answers = true,
     .finish = socket_finish,
     .shutdown = socket_shutdown,
     .expect = socket_expect,
+    .set_patience = socket_set_patience,
     .close = socket_close,
 };
 
 static const struct channel_ops socket_unix_ops = {
     .readv = socket_readv,
     .writev = socket_writev,
+    .answers = true,
     .send_fd = socket_send_fd,
     .receive_fd = socket_receive_fd,
     .finish = socket_finish,

@@ -98,6 +98,18 @@ FERRY_API const char *ferry_channel_label(const struct ferry_channel *chan);
 /* Which directions can carry data at all. */
 FERRY_API enum ferry_direction ferry_channel_directions(const struct ferry_channel *chan);
 
+/* Whether somebody at the other end can be expected to answer: a connected socket, and what is layered over one.  A
+ * child process has two directions, too, but most only read. */
+FERRY_API bool ferry_channel_answers(const struct ferry_channel *chan);
+
+/**
+ * ferry_channel_set_patience() - give up on a peer that acknowledges nothing for so long
+ *
+ * TCP only (TCP_USER_TIMEOUT), elsewhere nothing happens: transfers then fail with -ETIMEDOUT, not after the minutes
+ * that the kernel would take.
+ */
+FERRY_API void ferry_channel_set_patience(struct ferry_channel *chan, unsigned ms);
+
 /**
  * ferry_channel_readv() - read at least one byte
  *

@@ -10,11 +10,13 @@
 #include "reader.h"
 
 #include "bytes.h"
+#include "clock.h"
 #include "iov.h"
 #include "log.h"
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,10 +27,11 @@
 
 struct ferry_reader {
     struct ferry_channel *chan;
-    struct ferry_error error; /* the first; errnum 0: none */
-    uint64_t offset;          /* bytes consumed */
-    size_t start, end;        /* what is buffered */
-    bool ended;               /* the channel gave 0 */
+    struct ferry_error error;  /* the first; errnum 0: none */
+    uint64_t offset;           /* bytes consumed */
+    size_t start, end;         /* what is buffered */
+    bool ended;                /* the channel gave 0 */
+    _Atomic(int64_t) heard_ns; /* when the channel gave something; read by any thread */
     uint8_t buf[READER_BUFFER];
 };
 
@@ -89,6 +92,11 @@ int ferry_reader_fail(struct ferry_reader *reader, int errnum, const char *forma
     return errnum;
 }
 
+int64_t reader_heard_ns(const struct ferry_reader *reader)
+{
+    return atomic_load_explicit(&reader->heard_ns, memory_order_relaxed);
+}
+
 static size_t buffered(const struct ferry_reader *reader)
 {
     return reader->end - reader->start;
@@ -118,6 +126,8 @@ static ssize_t receive(struct ferry_reader *reader, const struct iovec *iov, int
     done = ferry_channel_readv(reader->chan, iov, count, &reader->error);
     if (done == 0)
         reader->ended = true;
+    else if (done > 0)
+        atomic_store_explicit(&reader->heard_ns, clock_now_ns(), memory_order_relaxed);
     return done;
 }
 

@@ -31,6 +31,9 @@ void reader_unread(struct ferry_reader *reader, const struct iovec *iov, int cou
 /* What is buffered and not yet consumed, without waiting for more; valid until the next call on the reader. */
 size_t reader_buffered(const struct ferry_reader *reader, const uint8_t **data);
 
+/* When the last bytes came in, by clock_now_ns(); 0: never.  Thread: any. */
+int64_t reader_heard_ns(const struct ferry_reader *reader);
+
 /* True when nothing is left and the channel has ended: 1, else 0, or the reader's first error. */
 int reader_at_end(struct ferry_reader *reader);
 
