@@ -8,8 +8,10 @@
 #define FERRY_GUEST_H
 
 #include <ferry/api.h>
+#include <ferry/convert.h>
 #include <ferry/error.h>
 #include <ferry/memory.h>
+#include <ferry/model.h>
 #include <ferry/state.h>
 #include <stdint.h>
 
@@ -66,6 +68,25 @@ FERRY_API int ferry_guest_add_device(struct ferry_guest *guest, const struct fer
 FERRY_API int ferry_guest_add_legacy_device(struct ferry_guest *guest, const char *idstr, int instance_id,
                                             const struct ferry_legacy_ops *ops, void *device,
                                             struct ferry_error *err) FERRY_CHECK;
+
+/**
+ * ferry_guest_set_model() - which model a device is of, and its configuration; see ferry/model.h
+ * @idstr, @instance_id: the device, added before
+ * @model: copied
+ *
+ * A device without one is of a model that is called as its description is, without configuration.
+ */
+FERRY_API int ferry_guest_set_model(struct ferry_guest *guest, const char *idstr, unsigned instance_id,
+                                    const struct ferry_model *model, struct ferry_error *err) FERRY_CHECK;
+
+/**
+ * ferry_guest_add_converter() - exchange state with another version of a device; see ferry/convert.h
+ * @converter: for every device whose description has the name of converter->other; borrowed
+ *
+ * At most one for each version.
+ */
+FERRY_API int ferry_guest_add_converter(struct ferry_guest *guest, const struct ferry_converter *converter,
+                                        struct ferry_error *err) FERRY_CHECK;
 
 /* Save for an older destination: see ferry/state.h.  @profile is borrowed. */
 FERRY_API void ferry_guest_set_profile(struct ferry_guest *guest, const struct ferry_profile *profile);

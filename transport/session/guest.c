@@ -78,6 +78,22 @@ int ferry_guest_add_legacy_device(struct ferry_guest *guest, const char *idstr, 
     return device_add_legacy(guest->devices, idstr, instance_id, ops, device, err) ? 0 : err->errnum;
 }
 
+int ferry_guest_set_model(struct ferry_guest *guest, const char *idstr, unsigned instance_id,
+                          const struct ferry_model *model, struct ferry_error *err)
+{
+    struct device *device = device_find(guest->devices, idstr, instance_id);
+
+    if (!device)
+        return ferry_error_set(err, -ENOENT, "there is no device '%s' %u to be of a model", idstr, instance_id);
+    return device_set_model(device, model, err);
+}
+
+int ferry_guest_add_converter(struct ferry_guest *guest, const struct ferry_converter *converter,
+                              struct ferry_error *err)
+{
+    return device_list_add_converter(guest->devices, converter, err);
+}
+
 void ferry_guest_set_profile(struct ferry_guest *guest, const struct ferry_profile *profile)
 {
     guest->profile = profile;

@@ -13,16 +13,16 @@
 struct device_list {
     TAILQ_HEAD(, device) devices; /* in the order of saving */
     uint32_t next_number;
+    struct convert_list converters;
 };
 
 struct device_list *device_list_new(void)
 {
-    struct device_list *list = malloc(sizeof(*list));
+    struct device_list *list = calloc(1, sizeof(*list));
 
     if (!list)
         return NULL;
     TAILQ_INIT(&list->devices);
-    list->next_number = 0;
     return list;
 }
 
@@ -34,8 +34,10 @@ void device_list_free(struct device_list *list)
         return;
     while ((device = TAILQ_FIRST(&list->devices)) != NULL) {
         TAILQ_REMOVE(&list->devices, device, link);
+        model_free(device->model);
         free(device);
     }
+    convert_list_clear(&list->converters);
     free(list);
 }
 
@@ -94,6 +96,7 @@ static struct device *device_register(struct device_list *list, const struct dev
     strcpy(device->idstr, idstr);
     device->instance_id = chosen;
     device->number = list->next_number++;
+    device->list = list;
     device_insert(list, device);
     return device;
 }
@@ -114,6 +117,64 @@ struct device *device_add_legacy(struct device_list *list, const char *idstr, in
     struct device model = { .alias_id = DEVICE_NO_ALIAS, .legacy = *ops, .opaque = opaque };
 
     return device_register(list, &model, idstr, instance_id, err);
+}
+
+int device_set_model(struct device *device, const struct ferry_model *model, struct ferry_error *err)
+{
+    struct ferry_error unnamed;
+    struct ferry_model *copy = model_copy(model, err ? err : &unnamed);
+
+    if (!copy)
+        return err ? err->errnum : unnamed.errnum;
+    model_free(device->model);
+    device->model = copy;
+    return 0;
+}
+
+const char *device_model_id(const struct device *device)
+{
+    if (device->model)
+        return device->model->id;
+    return device->desc ? device->desc->name : device->idstr;
+}
+
+int device_list_add_converter(struct device_list *list, const struct ferry_converter *converter,
+                              struct ferry_error *err)
+{
+    return convert_list_add(&list->converters, converter, err);
+}
+
+const struct convert_list *device_list_converters(const struct device_list *list)
+{
+    return &list->converters;
+}
+
+void device_list_choose_none(struct device_list *list)
+{
+    struct device *device;
+
+    TAILQ_FOREACH (device, &list->devices, link)
+        device->save_as = NULL;
+}
+
+int device_list_choose(struct device_list *list, uint32_t index, uint32_t version, const struct ferry_profile *profile,
+                       struct ferry_error *err)
+{
+    struct device *device = TAILQ_FIRST(&list->devices);
+
+    for (uint32_t i = 0; device && i < index; i++)
+        device = TAILQ_NEXT(device, link);
+    if (!device)
+        return ferry_error_set(err, -EINVAL, "a version was chosen for device %" PRIu32 ", which does not exist",
+                               index);
+    device->save_as = NULL;
+    if (device_version(device, profile) == version)
+        return 0;
+    device->save_as = device->desc ? convert_find_save(&list->converters, device->desc->name, version) : NULL;
+    if (!device->save_as)
+        return ferry_error_set(err, -EINVAL, "device '%s' %" PRIu32 " cannot be saved as version %" PRIu32,
+                               device->idstr, device->instance_id, version);
+    return 0;
 }
 
 struct device *device_find(const struct device_list *list, const char *idstr, uint32_t instance_id)
@@ -146,6 +207,8 @@ bool device_needed(const struct device *device)
 
 uint32_t device_version(const struct device *device, const struct ferry_profile *profile)
 {
+    if (device->save_as)
+        return (uint32_t)device->save_as->other->version_id;
     return (uint32_t)(device->desc ? profile_version(profile, device->desc) : device->legacy.version_id);
 }
 
@@ -187,7 +250,9 @@ int device_save_body(struct ferry_writer *writer, const struct device *device, c
 
     if (devices && json_array_append_new(devices, vmdesc) < 0)
         return ferry_error_set(err, -ENOMEM, "device '%s': out of memory for its description", device->idstr);
-    if (device->desc)
+    if (device->save_as)
+        rc = convert_save(writer, device->save_as, device->desc, device->opaque, vmdesc, err);
+    else if (device->desc)
         rc = state_save(writer, device->desc, device->opaque, profile, vmdesc, err);
     else
         rc = device_save_legacy(writer, device, vmdesc, err);
@@ -208,6 +273,27 @@ static int device_load_legacy(const struct device *device, uint32_t version, str
     return rc < 0 ? rc : ferry_reader_status(reader, err);
 }
 
+/* Who reads @version: NULL: the description itself. */
+static const struct ferry_converter *device_reads_by(const struct device *device, uint32_t version)
+{
+    const struct ferry_state_desc *desc = device->desc;
+    int oldest = desc->hooks.load_old ? desc->minimum_version_id_old : desc->minimum_version_id;
+
+    if (version <= (uint32_t)desc->version_id && version >= (uint32_t)oldest)
+        return NULL;
+    return convert_find_load(&device->list->converters, desc->name, version);
+}
+
+static struct state_staged *device_parse(const struct device *device, uint32_t version, struct ferry_reader *reader,
+                                         struct ferry_error *err)
+{
+    const struct ferry_converter *converter = device_reads_by(device, version);
+
+    if (converter)
+        return convert_parse(converter, device->desc, device->opaque, version, reader, err);
+    return state_parse(device->desc, device->opaque, version, reader, err);
+}
+
 int device_parse_body(const struct device *device, uint32_t version, struct ferry_reader *reader,
                       struct state_staged **staged, struct ferry_error *err)
 {
@@ -218,7 +304,7 @@ int device_parse_body(const struct device *device, uint32_t version, struct ferr
     if (!device->desc) {
         rc = device_load_legacy(device, version, reader, &why);
     } else {
-        *staged = state_parse(device->desc, device->opaque, version, reader, &why);
+        *staged = device_parse(device, version, reader, &why);
         rc = *staged ? 0 : why.errnum;
     }
     device_failed(device, rc, &why);
@@ -229,8 +315,12 @@ int device_parse_body(const struct device *device, uint32_t version, struct ferr
 
 int64_t device_size(const struct device *device, const struct ferry_profile *profile, struct ferry_error *err)
 {
-    int64_t bytes = device->desc ? state_size(device->desc, device->opaque, profile, err) : 0;
+    int64_t bytes = 0;
 
+    if (device->save_as)
+        bytes = convert_size(device->save_as, device->desc, device->opaque, err);
+    else if (device->desc)
+        bytes = state_size(device->desc, device->opaque, profile, err);
     if (bytes < 0)
         ferry_error_prefix(err, "device '%s' %" PRIu32, device->idstr, device->instance_id);
     return bytes;

@@ -8,6 +8,8 @@
 #ifndef STATE_DEVICE_H
 #define STATE_DEVICE_H
 
+#include "convert.h"
+#include "model.h"
 #include "state.h"
 #include <ferry/state.h>
 #include <sys/queue.h>
@@ -22,7 +24,10 @@ struct device {
     uint32_t number; /* 0, 1, ... in the order of adding: a source's section id is its first id + this */
     const struct ferry_state_desc *desc; /* NULL: a legacy device; borrowed */
     struct ferry_legacy_ops legacy;
-    void *opaque; /* borrowed */
+    void *opaque;                          /* borrowed */
+    struct ferry_model *model;             /* owned; NULL: its name says what it is */
+    const struct ferry_converter *save_as; /* the version that was chosen for this destination; NULL: our own */
+    const struct device_list *list;        /* that it is in */
 };
 
 struct device_list;
@@ -47,6 +52,28 @@ struct device *device_add(struct device_list *list, const struct ferry_state_des
 struct device *device_add_legacy(struct device_list *list, const char *idstr, int instance_id,
                                  const struct ferry_legacy_ops *ops, void *opaque, struct ferry_error *err);
 
+/* Says what model the device is of; copied. */
+int device_set_model(struct device *device, const struct ferry_model *model, struct ferry_error *err);
+
+/* What its model is called: the model's id, or the description's name, or its own. */
+const char *device_model_id(const struct device *device);
+
+/* For every device with that description, in whatever order they come; borrowed. */
+int device_list_add_converter(struct device_list *list, const struct ferry_converter *converter,
+                              struct ferry_error *err);
+const struct convert_list *device_list_converters(const struct device_list *list);
+
+/**
+ * device_list_choose() - which version of a device goes to this destination
+ * @index: of the device, in the order of the list
+ * @version: what it saves anyway, or what a converter can make of it; else -EINVAL
+ *
+ * Holds until device_list_choose_none(), which undoes all choices.
+ */
+int device_list_choose(struct device_list *list, uint32_t index, uint32_t version, const struct ferry_profile *profile,
+                       struct ferry_error *err);
+void device_list_choose_none(struct device_list *list);
+
 struct device *device_find(const struct device_list *list, const char *idstr, uint32_t instance_id);
 struct device *device_first(const struct device_list *list);
 struct device *device_next(const struct device *device);
@@ -54,7 +81,7 @@ struct device *device_next(const struct device *device);
 /* Whether its section is to be saved at all. */
 bool device_needed(const struct device *device);
 
-/* What the section's header says. */
+/* What the section's header says: its own version, that of the profile, or the one chosen. */
 uint32_t device_version(const struct device *device, const struct ferry_profile *profile);
 
 /* Bytes that device_save_body() would put now, or a negative errno; 0 for a legacy device, which would have to save. */
@@ -73,7 +100,7 @@ int device_save_body(struct ferry_writer *writer, const struct device *device, c
 
 /**
  * device_parse_body() - read and check a body; the device is changed by device_commit() only
- * @version: the section header's
+ * @version: the section header's; one that the description cannot load is read by a converter, if there is one
  * @staged: set on success, to be committed and freed; NULL for a legacy device, whose load has changed it already
  */
 int device_parse_body(const struct device *device, uint32_t version, struct ferry_reader *reader,

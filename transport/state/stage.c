@@ -256,17 +256,24 @@ static void stage_copy_struct(const struct ferry_state_desc *desc, const uint8_t
         stage_copy_struct(*sub, at, home);
 }
 
-static void stage_move_list(const struct ferry_list *list, void *at, void *home)
+void stage_empty_list(const struct ferry_list *list, void *head)
 {
-    void *element, *last = NULL;
+    void *element;
 
-    while ((element = list->ops->first(list, home)) != NULL) {
-        list->ops->remove(list, home, element);
+    while ((element = list->ops->first(list, head)) != NULL) {
+        list->ops->remove(list, head, element);
         if (list->free_element)
             list->free_element(element);
         else
             free(element);
     }
+}
+
+static void stage_move_list(const struct ferry_list *list, void *at, void *home)
+{
+    void *element, *last = NULL;
+
+    stage_empty_list(list, home);
     while ((element = list->ops->first(list, at)) != NULL) {
         list->ops->remove(list, at, element);
         list->ops->insert(list, home, last, element);

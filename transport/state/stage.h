@@ -67,4 +67,7 @@ int stage_hook(struct stage *stage, const struct ferry_state_desc *desc, void *h
  */
 int stage_commit(struct stage *stage, struct ferry_error *err);
 
+/* Free all elements of the list at @head, as a commit frees those that it replaces. */
+void stage_empty_list(const struct ferry_list *list, void *head);
+
 #endif
