@@ -2,6 +2,7 @@
 /* options.c - the table of options: every name, form, bound, default and help stands in it once */
 #include "options.h"
 
+#include "capabilities.h"
 #include "clock.h"
 #include "units.h"
 
@@ -41,6 +42,8 @@ static const struct option_row rows[] = {
       "fail after this many rounds that cannot converge; 0: go on until cancelled" },
     { "connect-timeout", OPT_TIME, VALUE(connect_timeout_ns), 0, 3600 * NS_PER_SEC, "3s", "TIME", false,
       "how long the source tries to reach a destination that is not there yet" },
+    { "setup-timeout", OPT_TIME, VALUE(setup_timeout_ns), NS_PER_MS, 3600 * NS_PER_SEC, "10s", "TIME", false,
+      "how long both ends give each other until all connections are there and agreed" },
     { "prefault", OPT_SWITCH, VALUE(prefault), 0, 1, "on", "on|off", false,
       "destination: make memory ready ahead of the data, with a helper thread" },
     { "tracker", OPT_CHOICE, VALUE(tracker), 0, TRACKER_UFFD_SYNC, "auto", "auto|uffd-async|uffd-sync", false,
@@ -175,10 +178,51 @@ struct ferry_options *ferry_options_new(void)
             return NULL;
         }
     }
+    if (options) {
+        options->protocol_capabilities = capabilities_default(FERRY_PROTOCOL_CAPABILITIES);
+        options->device_capabilities = capabilities_default(FERRY_DEVICE_CAPABILITIES);
+    }
     return options;
 }
 
 void ferry_options_free(struct ferry_options *options)
 {
     free(options);
+}
+
+static uint64_t *offered(struct ferry_options *options, enum ferry_capability_set set)
+{
+    return set == FERRY_PROTOCOL_CAPABILITIES ? &options->protocol_capabilities : &options->device_capabilities;
+}
+
+int ferry_capabilities_set(struct ferry_options *options, const char *name, const char *value, struct ferry_error *err)
+{
+    struct ferry_capability_info info;
+    enum ferry_capability_set set;
+    int ret = capabilities_find(name, &set, &info, err);
+    bool on = !strcmp(value, "on");
+
+    if (ret < 0)
+        return ret;
+    if (!on && strcmp(value, "off"))
+        return ferry_error_set(err, -EINVAL, "capability %s: '%s' is neither on nor off", name, value);
+    if (on && !info.supported)
+        return ferry_error_set(err, -ENOTSUP, "capability %s: not in this release", name);
+    if (on)
+        *offered(options, set) |= info.bit;
+    else
+        *offered(options, set) &= ~info.bit;
+    return 0;
+}
+
+int ferry_capabilities_get(const struct ferry_options *options, const char *name, bool *on, struct ferry_error *err)
+{
+    struct ferry_options copy = *options;
+    struct ferry_capability_info info;
+    enum ferry_capability_set set;
+    int ret = capabilities_find(name, &set, &info, err);
+
+    if (ret == 0)
+        *on = *offered(&copy, set) & info.bit;
+    return ret;
 }

@@ -17,8 +17,11 @@ struct ferry_options {
     uint64_t downtime_limit_ns;
     uint64_t give_up_after; /* rounds; 0: never */
     uint64_t connect_timeout_ns;
-    uint64_t prefault; /* 0 or 1 */
-    uint64_t tracker;  /* enum tracker_choice */
+    uint64_t setup_timeout_ns;
+    uint64_t prefault;              /* 0 or 1 */
+    uint64_t tracker;               /* enum tracker_choice */
+    uint64_t protocol_capabilities; /* bits offered */
+    uint64_t device_capabilities;
 };
 
 /* -ENOENT for an unknown name, -EPERM for one that is not live. */
