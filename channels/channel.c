@@ -40,12 +40,15 @@ int channel_errno(const char *label, int errnum, struct ferry_error *err)
     const char *text = strerrordesc_np(-errnum);
     char small[128];
 
-    if (!text)
-        return ferry_error_set(err, errnum, "%s: error %d", label, -errnum);
-    snprintf(small, sizeof(small), "%s", text);
+    if (text)
+        snprintf(small, sizeof(small), "%s", text);
+    else
+        snprintf(small, sizeof(small), "error %d", -errnum);
     if (islower((unsigned char)small[1]) || small[1] == ' ')
         small[0] = (char)tolower((unsigned char)small[0]);
-    return ferry_error_set(err, errnum, "%s: %s", label, small);
+    ferry_error_set(err, errnum, "%s: %s", label, small);
+    ferry_error_object(err, "%s", label);
+    return errnum;
 }
 
 struct ferry_channel *ferry_channel_ref(struct ferry_channel *chan)
@@ -90,7 +93,7 @@ static int check(struct ferry_channel *chan, enum ferry_direction way, bool able
                  struct ferry_error *err)
 {
     if (!able || !(chan->directions & way))
-        return ferry_error_set(err, -ENOTSUP, "%s: %s", chan->label, what);
+        return ferry_error_set_code(err, FERRY_E_ONE_WAY_CHANNEL, -ENOTSUP, "%s: %s", chan->label, what);
     if (is_stopped(chan, way))
         return shut_down(chan, err);
     if (way == FERRY_WRITE && atomic_load(&chan->finished))
@@ -214,8 +217,9 @@ int ferry_channel_read_all(struct ferry_channel *chan, void *buf, size_t bytes, 
         if (done < 0)
             return (int)done;
         if (done == 0)
-            return ferry_error_set(err, -EPIPE, "%s: the stream ended, %zu of %zu bytes are missing", chan->label,
-                                   iov.iov_len, bytes);
+            return ferry_error_set_code(err, FERRY_E_STREAM_ENDED, -EPIPE,
+                                        "%s: the stream ended, %zu of %zu bytes are missing", chan->label, iov.iov_len,
+                                        bytes);
         iov.iov_base = (uint8_t *)iov.iov_base + done;
         iov.iov_len -= (size_t)done;
     }

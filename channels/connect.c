@@ -59,6 +59,11 @@ static int explain(const struct uri *uri, int errnum, struct ferry_error *err)
         ferry_error_set(err, errnum, "%s: too many others are waiting to be accepted", uri->text);
     else
         channel_errno(uri->text, errnum, err);
+    if (errnum == -ENOENT)
+        ferry_error_code(err, FERRY_E_CONNECTION_REFUSED);
+    else if (errnum == -EAGAIN || errnum == -ETIMEDOUT)
+        ferry_error_code(err, FERRY_E_CONNECTION_TIMEOUT);
+    ferry_error_object(err, "%s", uri->text);
     if (errnum == -ECONNREFUSED || errnum == -ENOENT)
         ferry_error_hint(err, "is 'ferry recv' running there?");
     else if (errnum == -ETIMEDOUT || errnum == -EHOSTUNREACH)

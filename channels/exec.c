@@ -99,11 +99,12 @@ static int check_status(struct exec_channel *exec, struct ferry_error *err)
     int status = exec->status;
 
     if (WIFSIGNALED(status))
-        return ferry_error_set(err, -EIO, "%s: child was killed by signal %d (%s)", label, WTERMSIG(status),
-                               sigdescr_np(WTERMSIG(status)));
+        return ferry_error_set_code(err, FERRY_E_COMMAND_FAILED, -EIO, "%s: child was killed by signal %d (%s)", label,
+                                    WTERMSIG(status), sigdescr_np(WTERMSIG(status)));
     if (WEXITSTATUS(status) == 0)
         return 0;
-    ferry_error_set(err, -EIO, "%s: child ended with status %d", label, WEXITSTATUS(status));
+    ferry_error_set_code(err, FERRY_E_COMMAND_FAILED, -EIO, "%s: child ended with status %d", label,
+                         WEXITSTATUS(status));
     if (WEXITSTATUS(status) == 127)
         ferry_error_hint(err, "127 is the shell's way to say: no such command");
     return -EIO;
@@ -131,7 +132,8 @@ static ssize_t exec_writev(struct ferry_channel *chan, const struct iovec *iov, 
     /* "broken pipe" is true but says nothing: why did it go? */
     if (done == -EPIPE && wait_end(exec, FERRY_WRITE, CAUSE_WAIT_MS) == 1) {
         if (check_status(exec, err) == 0)
-            ferry_error_set(err, -EPIPE, "%s: child ended before it had read everything", chan->label);
+            ferry_error_set_code(err, FERRY_E_COMMAND_FAILED, -EPIPE, "%s: child ended before it had read everything",
+                                 chan->label);
         else if (err)
             err->errnum = -EPIPE;
     }

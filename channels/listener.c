@@ -202,7 +202,8 @@ static int accept_fd(struct ferry_listener *listener, int timeout_ms, struct fer
     if (ret == -ESHUTDOWN)
         return stopped(listener, err);
     if (ret == -ETIMEDOUT)
-        return ferry_error_set(err, ret, "%s: nobody connected within %d ms", listener->address, timeout_ms);
+        return ferry_error_set_code(err, FERRY_E_NOBODY_CONNECTED, ret, "%s: nobody connected within %d ms",
+                                    listener->address, timeout_ms);
     return channel_errno(listener->address, ret, err);
 }
 

@@ -72,6 +72,15 @@ static int wait_readable(struct socket_channel *sock)
     return wait_fd(sock->fd, POLLIN, -1, -1);
 }
 
+/* Of an established connection: that it has timed out means that the peer's host no longer answers. */
+static int transfer_failed(struct ferry_channel *chan, int errnum, struct ferry_error *err)
+{
+    channel_errno(chan->label, errnum, err);
+    if (errnum == -ETIMEDOUT)
+        ferry_error_code(err, FERRY_E_PEER_SILENT);
+    return errnum;
+}
+
 static ssize_t socket_readv(struct ferry_channel *chan, const struct iovec *iov, int count, struct ferry_error *err)
 {
     struct socket_channel *sock = socket_of(chan);
@@ -88,10 +97,10 @@ static ssize_t socket_readv(struct ferry_channel *chan, const struct iovec *iov,
         if (errno == EINTR)
             continue;
         if (errno != EAGAIN)
-            return channel_errno(chan->label, -errno, err);
+            return transfer_failed(chan, -errno, err);
         ret = wait_readable(sock);
         if (ret < 0)
-            return channel_errno(chan->label, ret, err);
+            return transfer_failed(chan, ret, err);
     }
 }
 
@@ -109,10 +118,10 @@ static ssize_t socket_writev(struct ferry_channel *chan, const struct iovec *iov
         if (errno == EINTR)
             continue;
         if (errno != EAGAIN)
-            return channel_errno(chan->label, -errno, err);
+            return transfer_failed(chan, -errno, err);
         ret = wait_fd(sock->fd, POLLOUT, -1, -1);
         if (ret < 0)
-            return channel_errno(chan->label, ret, err);
+            return transfer_failed(chan, ret, err);
     }
 }
 
@@ -136,7 +145,8 @@ static int socket_receive_fd(struct ferry_channel *chan, struct ferry_error *err
         if (wait_readable(sock) < 0)
             break;
     if (ret == -ENODATA)
-        return ferry_error_set(err, -EPIPE, "%s: the stream ended before a descriptor came", chan->label);
+        return ferry_error_set_code(err, FERRY_E_STREAM_ENDED, -EPIPE, "%s: the stream ended before a descriptor came",
+                                    chan->label);
     if (ret == -EPROTO)
         return ferry_error_set(err, ret, "%s: exactly one descriptor was to come with the next byte", chan->label);
     return ret < 0 ? channel_errno(chan->label, ret, err) : ret;

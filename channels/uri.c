@@ -177,17 +177,18 @@ int uri_parse(const char *text, struct uri *uri, struct ferry_error *err)
             break;
     }
     if (i == sizeof(schemes) / sizeof(schemes[0]))
-        return ferry_error_set(err, -EINVAL,
-                               "'%s' is not an address: write tcp:host:port, unix:path, vsock:cid:port, fd:number, "
-                               "exec:command or file:path",
-                               text);
+        return ferry_error_set_code(
+            err, FERRY_E_ADDRESS_INVALID, -EINVAL,
+            "'%s' is not an address: write tcp:host:port, unix:path, vsock:cid:port, fd:number, "
+            "exec:command or file:path",
+            text);
     uri->kind = schemes[i].kind;
     uri->text = strdup(text);
     uri->name = strdup(text + head);
     if (!uri->text || !uri->name)
         ret = ferry_error_set(err, -ENOMEM, "%s: cannot allocate memory", text);
-    else
-        ret = schemes[i].parse(uri, err);
+    else if ((ret = schemes[i].parse(uri, err)) < 0)
+        ferry_error_code(err, FERRY_E_ADDRESS_INVALID);
     if (ret < 0)
         uri_clear(uri);
     return ret;

@@ -96,8 +96,8 @@ FERRY_API ssize_t ferry_reader_peek(struct ferry_reader *reader, size_t want, co
 /**
  * ferry_reader_fail() - refuse what was just read
  *
- * The sentence gets the channel's label and the offset put in front.  Returns the reader's first error, so that the
- * failing line is one line.
+ * The sentence gets the channel's label and the offset put in front; both are noted in the error, too.  Returns the
+ * reader's first error, so that the failing line is one line.
  */
 FERRY_API int ferry_reader_fail(struct ferry_reader *reader, int errnum, const char *format, ...) FERRY_PRINTF(3, 4);
 

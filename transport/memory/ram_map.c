@@ -100,8 +100,11 @@ int ram_map_add(struct ram_map *map, const struct ferry_block *info, struct ferr
 
     if (rc == 0)
         rc = ram_map_check_place(map, info, err);
-    if (rc < 0)
+    if (rc < 0) {
+        ferry_error_code(err, rc == -ENOSPC ? FERRY_E_MEMORY_LIMIT : FERRY_E_BAD_BLOCK);
+        ferry_error_object(err, "%s", info->name ? info->name : "");
         return rc;
+    }
     if (ram_map_make_room(map) < 0)
         goto fail;
     block = calloc(1, sizeof(*block));

@@ -62,6 +62,9 @@ static int tracker_set_start(struct tracker_set *set, struct ferry_error *err)
             rc = tracker->ops->start(tracker->opaque, &set->map->blocks[b]->info, err);
             if (rc < 0) {
                 ferry_error_prefix(err, "%s", tracker->ops->name);
+                ferry_error_object(err, "%s", set->map->blocks[b]->info.name);
+                if (rc != -ENOMEM)
+                    ferry_error_code(err, FERRY_E_NO_DIRTY_TRACKING);
                 return rc;
             }
         }
@@ -98,6 +101,8 @@ static int tracker_set_choose(struct tracker_set *set, struct ferry_error *err)
         return 0;
     ferry_error_set(err, second.errnum, "dirty pages cannot be tracked: %.200s; %.200s", ferry_error_text(&first),
                     ferry_error_text(&second));
+    if (second.errnum != -ENOMEM)
+        ferry_error_code(err, FERRY_E_NO_DIRTY_TRACKING);
     if (second.hint[0])
         ferry_error_hint(err, "%s", second.hint);
     return second.errnum;
@@ -183,6 +188,8 @@ int tracker_set_sync(struct tracker_set *set, const struct ram_block *block, str
 
         if (rc < 0) {
             ferry_error_prefix(err, "%s", tracker->ops->name);
+            ferry_error_object(err, "%s", block->info.name);
+            ferry_error_code(err, FERRY_E_DIRTY_TRACKING_FAILED);
             return rc;
         }
     }

@@ -125,7 +125,7 @@ static int read_window(struct ram_loader *loader, struct ferry_reader *reader, s
 {
     const struct placer_ops *ops = loader->placer->ops;
     unsigned certain = window->header ? 0 : 1;
-    struct ferry_error err;
+    struct ferry_error err = { 0 };
     uint64_t granted;
     int done, ret;
 
@@ -146,7 +146,7 @@ static int read_window(struct ram_loader *loader, struct ferry_reader *reader, s
     loader->counts.normal += (unsigned)done;
     loader->counts.guessed += (unsigned)done - certain;
     ret = ops->commit(loader->placer, loader->last, window->first, (uint64_t)done, &err);
-    return ret < 0 ? ferry_reader_fail(reader, ret, "%s", ferry_error_text(&err)) : done;
+    return ret < 0 ? reader_fail_why(reader, ret, &err) : done;
 }
 
 int ram_get_run(struct ram_loader *loader, struct ferry_reader *reader, uint64_t page)

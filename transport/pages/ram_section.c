@@ -33,7 +33,7 @@ void ram_put_blocks(struct ferry_writer *writer, const struct ram_map *map)
 static int get_block(struct ram_loader *loader, struct ferry_reader *reader, uint64_t left, uint64_t *length)
 {
     char name[256];
-    struct ferry_error err;
+    struct ferry_error err = { 0 };
     struct ram_block *block;
     uint64_t gpa;
     int ret = ferry_get_cstr8(reader, name);
@@ -45,16 +45,17 @@ static int get_block(struct ram_loader *loader, struct ferry_reader *reader, uin
     if (ret < 0)
         return ret;
     if (*length == 0 || *length % FERRY_PAGE_BYTES || *length > left)
-        return ferry_reader_fail(reader, -EPROTO,
-                                 "block '%s' of %" PRIu64 " bytes: whole pages and at most the %" PRIu64
-                                 " bytes that the list still has are possible",
-                                 name, *length, left);
+        return reader_fail_code(reader, FERRY_E_STREAM_BROKEN, name, -EPROTO,
+                                "block '%s' of %" PRIu64 " bytes: whole pages and at most the %" PRIu64
+                                " bytes that the list still has are possible",
+                                name, *length, left);
     for (unsigned i = 0; i < loader->count; i++)
         if (!strcmp(loader->blocks[i]->info.name, name))
-            return ferry_reader_fail(reader, -EPROTO, "block '%s' stands twice in the block list", name);
+            return reader_fail_code(reader, FERRY_E_STREAM_BROKEN, name, -EPROTO,
+                                    "block '%s' stands twice in the block list", name);
     ret = loader->ops->announce(loader->opaque, name, *length, &block, &err);
     if (ret < 0)
-        return ferry_reader_fail(reader, ret, "%s", ferry_error_text(&err));
+        return reader_fail_why(reader, ret, &err);
     loader->blocks[loader->count++] = block;
     return 0;
 }
@@ -64,8 +65,8 @@ static int get_blocks(struct ram_loader *loader, struct ferry_reader *reader, ui
     if (loader->blocks)
         return ferry_reader_fail(reader, -EPROTO, "a second block list");
     if (total > FERRY_RAM_BYTES_MAX)
-        return ferry_reader_fail(reader, -EPROTO, "%" PRIu64 " bytes of RAM, at most %" PRIu64 " are taken", total,
-                                 FERRY_RAM_BYTES_MAX);
+        return reader_fail_code(reader, FERRY_E_MEMORY_LIMIT, NULL, -EPROTO,
+                                "%" PRIu64 " bytes of RAM, at most %" PRIu64 " are taken", total, FERRY_RAM_BYTES_MAX);
     loader->blocks = calloc(FERRY_BLOCKS_MAX, sizeof(loader->blocks[0]));
     if (!loader->blocks)
         return ferry_reader_fail(reader, -ENOMEM, "no memory for the block list");
@@ -74,7 +75,8 @@ static int get_blocks(struct ram_loader *loader, struct ferry_reader *reader, ui
         int ret;
 
         if (loader->count == FERRY_BLOCKS_MAX)
-            return ferry_reader_fail(reader, -EPROTO, "more than %d blocks", FERRY_BLOCKS_MAX);
+            return reader_fail_code(reader, FERRY_E_MEMORY_LIMIT, NULL, -EPROTO, "more than %d blocks",
+                                    FERRY_BLOCKS_MAX);
         ret = get_block(loader, reader, total, &length);
         if (ret < 0)
             return ret;
@@ -170,7 +172,8 @@ static int get_record_block(struct ram_loader *loader, struct ferry_reader *read
 
     if (word & RAM_CONTINUE) {
         if (!loader->last)
-            return ferry_reader_fail(reader, -EPROTO, "a page continues a block, but none came before");
+            return reader_fail_code(reader, FERRY_E_BAD_PAGE_RECORD, NULL, -EPROTO,
+                                    "a page continues a block, but none came before");
         return 0;
     }
     ret = ferry_get_cstr8(reader, name);
@@ -182,13 +185,14 @@ static int get_record_block(struct ram_loader *loader, struct ferry_reader *read
             return 0;
         }
     }
-    return ferry_reader_fail(reader, -EPROTO, "a page of block '%s', which is not in the block list", name);
+    return reader_fail_code(reader, FERRY_E_BAD_PAGE_RECORD, name, -EPROTO,
+                            "a page of block '%s', which is not in the block list", name);
 }
 
 /* Place the zero pages that were collected: they come one record a page, but mostly in long runs. */
 static int place_zeros(struct ram_loader *loader, struct ferry_reader *reader)
 {
-    struct ferry_error err;
+    struct ferry_error err = { 0 };
     uint64_t pages = loader->zero_pages;
     int ret;
 
@@ -197,7 +201,7 @@ static int place_zeros(struct ram_loader *loader, struct ferry_reader *reader)
     loader->zero_pages = 0;
     loader->counts.zero += pages;
     ret = loader->placer->ops->zero(loader->placer, loader->zero_block, loader->zero_first, pages, &err);
-    return ret < 0 ? ferry_reader_fail(reader, ret, "%s", ferry_error_text(&err)) : 0;
+    return ret < 0 ? reader_fail_why(reader, ret, &err) : 0;
 }
 
 /* The records that are buffered already, as long as they say that the next page of the run is zero, too. */
@@ -226,8 +230,9 @@ static int get_zero(struct ram_loader *loader, struct ferry_reader *reader, uint
     if (ret < 0)
         return ret;
     if (fill != 0)
-        return ferry_reader_fail(reader, -EPROTO, "block '%s' page %" PRIu64 ": a zero page filled with 0x%02x",
-                                 loader->last->info.name, page, fill);
+        return reader_fail_code(reader, FERRY_E_BAD_PAGE_RECORD, loader->last->info.name, -EPROTO,
+                                "block '%s' page %" PRIu64 ": a zero page filled with 0x%02x", loader->last->info.name,
+                                page, fill);
     if (loader->zero_pages == 0 || loader->zero_block != loader->last ||
         loader->zero_first + loader->zero_pages != page) {
         ret = place_zeros(loader, reader);
@@ -243,7 +248,7 @@ static int get_xbzrle(struct ram_loader *loader, struct ferry_reader *reader, ui
 {
     const struct placer_ops *ops = loader->placer->ops;
     uint8_t encoding, delta[FERRY_PAGE_BYTES], *place;
-    struct ferry_error err;
+    struct ferry_error err = { 0 };
     uint64_t granted;
     uint16_t bytes;
     int ret = ferry_get_u8(reader, &encoding);
@@ -253,18 +258,23 @@ static int get_xbzrle(struct ram_loader *loader, struct ferry_reader *reader, ui
     if (ret < 0)
         return ret;
     if (encoding != XBZRLE_ENCODING || bytes == 0 || bytes > sizeof(delta))
-        return ferry_reader_fail(reader, -EPROTO, "block '%s' page %" PRIu64 ": a delta of kind %u with %u bytes",
-                                 loader->last->info.name, page, encoding, bytes);
+        return reader_fail_code(reader, FERRY_E_BAD_PAGE_RECORD, loader->last->info.name, -EPROTO,
+                                "block '%s' page %" PRIu64 ": a delta of kind %u with %u bytes",
+                                loader->last->info.name, page, encoding, bytes);
     ret = ferry_get_bytes(reader, delta, bytes);
     if (ret < 0)
         return ret;
     place = ops->prepare(loader->placer, loader->last, page, 1, &granted);
     ret = xbzrle_decode(delta, bytes, place, FERRY_PAGE_BYTES, &err);
-    if (ret == 0)
+    if (ret < 0) {
+        ferry_error_prefix(&err, "block '%s' page %" PRIu64, loader->last->info.name, page);
+        ferry_error_object(&err, "%s", loader->last->info.name);
+        ferry_error_code(&err, FERRY_E_BAD_PAGE_RECORD);
+    } else {
         ret = ops->commit(loader->placer, loader->last, page, 1, &err);
+    }
     if (ret < 0)
-        return ferry_reader_fail(reader, ret, "block '%s' page %" PRIu64 ": %s", loader->last->info.name, page,
-                                 err.text);
+        return reader_fail_why(reader, ret, &err);
     loader->counts.xbzrle++;
     return 0;
 }
@@ -278,8 +288,9 @@ static int get_page_record(struct ram_loader *loader, struct ferry_reader *reade
     if (ret < 0)
         return ret;
     if (page >= loader->last->pages)
-        return ferry_reader_fail(reader, -EPROTO, "block '%s': page %" PRIu64 " of %" PRIu64, loader->last->info.name,
-                                 page, loader->last->pages);
+        return reader_fail_code(reader, FERRY_E_BAD_PAGE_RECORD, loader->last->info.name, -EPROTO,
+                                "block '%s': page %" PRIu64 " of %" PRIu64, loader->last->info.name, page,
+                                loader->last->pages);
     if (flag == RAM_ZERO)
         return get_zero(loader, reader, page);
     ret = place_zeros(loader, reader);
@@ -315,9 +326,11 @@ int ram_get_body(struct ram_loader *loader, struct ferry_reader *reader)
         case RAM_EOS:
             return place_zeros(loader, reader);
         case RAM_COMPRESS_PAGE:
-            return ferry_reader_fail(reader, -ENOTSUP, "compressed pages in the main stream are not understood");
+            return reader_fail_code(reader, FERRY_E_UNKNOWN_COMMAND, NULL, -ENOTSUP,
+                                    "compressed pages in the main stream are not understood");
         default:
-            return ferry_reader_fail(reader, -EPROTO, "a RAM record with flags 0x%03x", (unsigned)(word & FLAGS_MASK));
+            return reader_fail_code(reader, FERRY_E_BAD_PAGE_RECORD, NULL, -EPROTO, "a RAM record with flags 0x%03x",
+                                    (unsigned)(word & FLAGS_MASK));
         }
         if (ret < 0)
             return ret;

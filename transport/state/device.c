@@ -218,16 +218,36 @@ int device_list_migratable(const struct device_list *list, struct ferry_error *e
 
     TAILQ_FOREACH (device, &list->devices, link) {
         if (device->desc && device->desc->unmigratable)
-            return ferry_error_set(err, -ENOTSUP, "device '%s' %" PRIu32 " cannot be migrated: %s", device->idstr,
-                                   device->instance_id, device->desc->unmigratable);
+            return ferry_error_set_code(err, FERRY_E_DEVICE_UNMIGRATABLE, -ENOTSUP,
+                                        "device '%s' %" PRIu32 " cannot be migrated: %s", device->idstr,
+                                        device->instance_id, device->desc->unmigratable);
     }
     return 0;
 }
 
-static int device_failed(const struct device *device, int rc, struct ferry_error *err)
+/* What is known better than that a device failed: its bytes did not come or go, memory is short, or it said so itself.
+ */
+static bool says_enough(const struct ferry_error *err)
 {
-    if (rc < 0)
-        ferry_error_prefix(err, "device '%s' %" PRIu32, device->idstr, device->instance_id);
+    switch (err->code) {
+    case FERRY_E_STREAM_ENDED:
+    case FERRY_E_OUT_OF_MEMORY:
+    case FERRY_E_CANCELLED:
+    case FERRY_E_SHUT_DOWN:
+        return true;
+    default:
+        return err->code < FERRY_E_NOT_A_STREAM || err->code != ferry_code_of_errnum(err->errnum);
+    }
+}
+
+static int device_failed(const struct device *device, enum ferry_code code, int rc, struct ferry_error *err)
+{
+    if (rc >= 0 || !err)
+        return rc;
+    if (!says_enough(err))
+        ferry_error_code(err, code);
+    ferry_error_prefix(err, "device '%s' %" PRIu32, device->idstr, device->instance_id);
+    ferry_error_object(err, "%s", device->idstr);
     return rc;
 }
 
@@ -256,7 +276,7 @@ int device_save_body(struct ferry_writer *writer, const struct device *device, c
         rc = state_save(writer, device->desc, device->opaque, profile, vmdesc, err);
     else
         rc = device_save_legacy(writer, device, vmdesc, err);
-    return device_failed(device, rc, err);
+    return device_failed(device, FERRY_E_DEVICE_NOT_SAVED, rc, err);
 }
 
 static int device_load_legacy(const struct device *device, uint32_t version, struct ferry_reader *reader,
@@ -266,8 +286,8 @@ static int device_load_legacy(const struct device *device, uint32_t version, str
     int rc;
 
     if (version > (uint32_t)ops->version_id || version < (uint32_t)ops->minimum_version_id)
-        return ferry_error_set(err, -EINVAL, "version %" PRIu32 " is not one of %d to %d", version,
-                               ops->minimum_version_id, ops->version_id);
+        return ferry_error_set_code(err, FERRY_E_DEVICE_VERSION, -EINVAL, "version %" PRIu32 " is not one of %d to %d",
+                                    version, ops->minimum_version_id, ops->version_id);
     rc = ops->load(reader, device->opaque, (int)version, err);
     /* A load that ignored a failing getter has loaded nonsense. */
     return rc < 0 ? rc : ferry_reader_status(reader, err);
@@ -307,7 +327,7 @@ int device_parse_body(const struct device *device, uint32_t version, struct ferr
         *staged = device_parse(device, version, reader, &why);
         rc = *staged ? 0 : why.errnum;
     }
-    device_failed(device, rc, &why);
+    device_failed(device, FERRY_E_DEVICE_REFUSED, rc, &why);
     if (rc < 0 && err)
         *err = why;
     return rc;
@@ -322,11 +342,11 @@ int64_t device_size(const struct device *device, const struct ferry_profile *pro
     else if (device->desc)
         bytes = state_size(device->desc, device->opaque, profile, err);
     if (bytes < 0)
-        ferry_error_prefix(err, "device '%s' %" PRIu32, device->idstr, device->instance_id);
+        device_failed(device, FERRY_E_DEVICE_NOT_SAVED, (int)bytes, err);
     return bytes;
 }
 
 int device_commit(const struct device *device, struct state_staged *staged, struct ferry_error *err)
 {
-    return staged ? device_failed(device, state_commit(staged, err), err) : 0;
+    return staged ? device_failed(device, FERRY_E_DEVICE_REFUSED, state_commit(staged, err), err) : 0;
 }

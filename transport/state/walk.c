@@ -387,10 +387,12 @@ static int walk_load(struct walk *walk, const char *name, const struct ferry_sta
     int rc;
 
     if (version > desc->version_id)
-        return ferry_error_set(err, -EINVAL, "version %d is newer than the local %d", version, desc->version_id);
+        return ferry_error_set_code(err, FERRY_E_DEVICE_VERSION, -EINVAL, "version %d is newer than the local %d",
+                                    version, desc->version_id);
     if (old && (!hooks->load_old || !walk->visitor->ops->old || version < desc->minimum_version_id_old))
-        return ferry_error_set(err, -EINVAL, "version %d is older than the oldest that can be loaded, %d", version,
-                               hooks->load_old ? desc->minimum_version_id_old : desc->minimum_version_id);
+        return ferry_error_set_code(err, FERRY_E_DEVICE_VERSION, -EINVAL,
+                                    "version %d is older than the oldest that can be loaded, %d", version,
+                                    hooks->load_old ? desc->minimum_version_id_old : desc->minimum_version_id);
     rc = hooks->pre_load ? hooks->pre_load(object.at, err) : 0;
     if (rc < 0)
         return rc;

@@ -78,6 +78,17 @@ int ferry_reader_status(const struct ferry_reader *reader, struct ferry_error *e
     return reader->error.errnum;
 }
 
+/* What failed is described: now where. */
+static int stop(struct ferry_reader *reader)
+{
+    if (!reader->error.object[0])
+        ferry_error_object(&reader->error, "%s", ferry_channel_label(reader->chan));
+    ferry_error_offset(&reader->error, reader->offset);
+    ferry_error_prefix(&reader->error, "%s: byte %" PRIu64, ferry_channel_label(reader->chan), reader->offset);
+    log_debug(LOG_STREAM, "reader stops: %s", reader->error.text);
+    return reader->error.errnum;
+}
+
 int ferry_reader_fail(struct ferry_reader *reader, int errnum, const char *format, ...)
 {
     va_list args;
@@ -87,9 +98,35 @@ int ferry_reader_fail(struct ferry_reader *reader, int errnum, const char *forma
     va_start(args, format);
     ferry_error_vset(&reader->error, errnum, format, args);
     va_end(args);
-    ferry_error_prefix(&reader->error, "%s: byte %" PRIu64, ferry_channel_label(reader->chan), reader->offset);
-    log_debug(LOG_STREAM, "reader stops: %s", reader->error.text);
-    return errnum;
+    return stop(reader);
+}
+
+int reader_fail_code(struct ferry_reader *reader, enum ferry_code code, const char *object, int errnum,
+                     const char *format, ...)
+{
+    va_list args;
+
+    if (reader->error.errnum)
+        return reader->error.errnum;
+    va_start(args, format);
+    ferry_error_vset(&reader->error, errnum, format, args);
+    va_end(args);
+    ferry_error_code(&reader->error, code);
+    if (object)
+        ferry_error_object(&reader->error, "%s", object);
+    return stop(reader);
+}
+
+int reader_fail_why(struct ferry_reader *reader, int errnum, const struct ferry_error *why)
+{
+    if (reader->error.errnum)
+        return reader->error.errnum;
+    if (why->errnum)
+        reader->error = *why;
+    else
+        ferry_error_set(&reader->error, errnum, "failed without saying why");
+    reader->error.errnum = errnum;
+    return stop(reader);
 }
 
 int64_t reader_heard_ns(const struct ferry_reader *reader)
@@ -110,7 +147,8 @@ size_t reader_buffered(const struct ferry_reader *reader, const uint8_t **data)
 
 static int end_error(struct ferry_reader *reader, size_t missing)
 {
-    return ferry_reader_fail(reader, -EPIPE, "the stream ends here, at least %zu more bytes were expected", missing);
+    return reader_fail_code(reader, FERRY_E_STREAM_ENDED, NULL, -EPIPE,
+                            "the stream ends here, at least %zu more bytes were expected", missing);
 }
 
 /* One read into @iov; 0 at the end of the stream. */
@@ -124,6 +162,8 @@ static ssize_t receive(struct ferry_reader *reader, const struct iovec *iov, int
         return 0;
     ferry_channel_expect(reader->chan, expect);
     done = ferry_channel_readv(reader->chan, iov, count, &reader->error);
+    if (done < 0)
+        ferry_error_offset(&reader->error, reader->offset);
     if (done == 0)
         reader->ended = true;
     else if (done > 0)
@@ -358,7 +398,8 @@ void reader_unread(struct ferry_reader *reader, const struct iovec *iov, int cou
 struct ferry_writer *ferry_reader_return_path(struct ferry_reader *reader, struct ferry_error *err)
 {
     if (!(ferry_channel_directions(reader->chan) & FERRY_WRITE)) {
-        ferry_error_set(err, -ENOTSUP, "%s: carries no return path", ferry_channel_label(reader->chan));
+        ferry_error_set_code(err, FERRY_E_ONE_WAY_CHANNEL, -ENOTSUP, "%s: carries no return path",
+                             ferry_channel_label(reader->chan));
         return NULL;
     }
     return ferry_writer_new(reader->chan, err);

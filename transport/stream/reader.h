@@ -42,4 +42,15 @@ void reader_count_from(struct ferry_reader *reader, uint64_t offset);
 
 struct ferry_channel *reader_channel(const struct ferry_reader *reader);
 
+/**
+ * reader_fail_code() - ferry_reader_fail() with a code that says more than the errno
+ * @object: the block or device that it is about; NULL: the channel
+ */
+int reader_fail_code(struct ferry_reader *reader, enum ferry_code code, const char *object, int errnum,
+                     const char *format, ...) FERRY_PRINTF(5, 6);
+
+/* The same with what somebody else, who returned @errnum, found in what was read: all that *why says is kept.  Nothing
+ * (errnum 0, as it was before the call) is legal for *why. */
+int reader_fail_why(struct ferry_reader *reader, int errnum, const struct ferry_error *why);
+
 #endif

@@ -5,6 +5,8 @@
  */
 #include "section.h"
 
+#include "reader.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
@@ -25,15 +27,16 @@ int section_get_header(struct ferry_reader *reader)
     if (ret < 0)
         return ret;
     if (magic != SECTION_MAGIC)
-        return ferry_reader_fail(
-            reader, -EPROTO, "this is not a migration stream: it begins with %08" PRIx32 " instead of \"QEVM\"", magic);
+        return reader_fail_code(reader, FERRY_E_NOT_A_STREAM, NULL, -EPROTO,
+                                "this is not a migration stream: it begins with %08" PRIx32 " instead of \"QEVM\"",
+                                magic);
     ret = ferry_get_be32(reader, &version);
     if (ret < 0)
         return ret;
     if (version != SECTION_VERSION)
-        return ferry_reader_fail(reader, -EPROTO,
-                                 "stream version %" PRIu32 " is not the version %" PRIu32 " that is understood here",
-                                 version, SECTION_VERSION);
+        return reader_fail_code(reader, FERRY_E_STREAM_VERSION, NULL, -EPROTO,
+                                "stream version %" PRIu32 " is not the version %" PRIu32 " that is understood here",
+                                version, SECTION_VERSION);
     return 0;
 }
 
@@ -71,8 +74,9 @@ static int get_page_bits(struct ferry_reader *reader, struct section_configurati
     int ret = ferry_get_be32(reader, &config->page_bits);
 
     if (ret == 0 && config->page_bits != 12)
-        return ferry_reader_fail(reader, -EPROTO, "target pages of 2^%" PRIu32 " bytes, only 4096 bytes are understood",
-                                 config->page_bits);
+        return reader_fail_code(reader, FERRY_E_PAGE_SIZE, NULL, -EPROTO,
+                                "target pages of 2^%" PRIu32 " bytes, only 4096 bytes are understood",
+                                config->page_bits);
     return ret;
 }
 
@@ -102,12 +106,13 @@ static int get_subsection(struct ferry_reader *reader, struct section_configurat
     if (ret < 0)
         return ret;
     if (version != 1)
-        return ferry_reader_fail(reader, -EPROTO, "subsection '%s' has version %" PRIu32 ", only 1 is understood", name,
-                                 version);
+        return reader_fail_code(reader, FERRY_E_UNKNOWN_CAPABILITY, name, -EPROTO,
+                                "subsection '%s' has version %" PRIu32 ", only 1 is understood", name, version);
     for (size_t i = 0; i < sizeof(subsections) / sizeof(subsections[0]); i++)
         if (!strcmp(name, subsections[i].name))
             return subsections[i].get(reader, config);
-    return ferry_reader_fail(reader, -EPROTO, "unknown subsection '%s' in the configuration", name);
+    return reader_fail_code(reader, FERRY_E_UNKNOWN_CAPABILITY, name, -EPROTO,
+                            "unknown subsection '%s' in the configuration", name);
 }
 
 int section_get_configuration(struct ferry_reader *reader, struct section_configuration *config)

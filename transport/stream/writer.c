@@ -224,7 +224,8 @@ void ferry_put_ref(struct ferry_writer *writer, const void *data, size_t bytes)
 struct ferry_reader *ferry_writer_return_path(struct ferry_writer *writer, struct ferry_error *err)
 {
     if (!(ferry_channel_directions(writer->chan) & FERRY_READ)) {
-        ferry_error_set(err, -ENOTSUP, "%s: carries no return path", ferry_channel_label(writer->chan));
+        ferry_error_set_code(err, FERRY_E_ONE_WAY_CHANNEL, -ENOTSUP, "%s: carries no return path",
+                             ferry_channel_label(writer->chan));
         return NULL;
     }
     return ferry_reader_new(writer->chan, err);
