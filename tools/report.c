@@ -3,6 +3,7 @@
 #include "report.h"
 
 #include "clock.h"
+#include "report_peer.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -61,7 +62,8 @@ json_t *report_stats_json(const char *side, const struct ferry_stats *stats)
     object = with_time(object, "setup-time", time->setup_ns, is_source && time->setup_ns > 0);
     object = with_time(object, "downtime", time->downtime_ns, is_source && time->downtime_ns > 0);
     if (is_source && time->downtime_ns > 0)
-        object = with(object, "downtime-us", json_integer(time->downtime_ns / 1000));
+        object = with(with(object, "downtime-us", json_integer(time->downtime_ns / 1000)), "downtime-parts",
+                      report_downtime_json(&stats->downtime));
     object = with_time(object, "expected-downtime", time->expected_downtime_ns,
                        is_source && stats->ram.rounds > 0 && time->expected_downtime_ns >= 0);
     object = with(object, "ram", ram_json(stats));
@@ -70,6 +72,8 @@ json_t *report_stats_json(const char *side, const struct ferry_stats *stats)
     if (stats->channel[0])
         object = with(object, "channels",
                       json_pack("[{s:s, s:I}]", "address", stats->channel, "bytes", (json_int_t)stats->wire.bytes));
+    if (stats->peer.dialect[0])
+        object = with(object, "peer", report_peer_json(&stats->peer));
     if (is_source && stats->tracker[0])
         object = with(object, "tracker", json_string(stats->tracker));
     if (stats->verdict != FERRY_VERDICT_NONE)
@@ -138,6 +142,8 @@ static json_t *with_blackout(json_t *object, const struct bench_figures *guest)
 
 static const char *status_of(const struct report *report)
 {
+    if (report->stats.phase == FERRY_PHASE_UNCERTAIN)
+        return ferry_phase_name(FERRY_PHASE_UNCERTAIN);
     if (report->cancelled && report->stats.phase != FERRY_PHASE_COMPLETED)
         return "cancelled";
     if (report->error.errnum && report->stats.phase != FERRY_PHASE_COMPLETED)

@@ -230,7 +230,7 @@ enum exit_status side_failed(struct side *side, const char *phase, const struct 
     side->report.error = *err;
     side->report.error_phase = phase;
     side->report.cancelled = await_signal(side->await) != 0;
-    return EXIT_FAILED;
+    return err->errnum == -EOWNERDEAD ? EXIT_UNCERTAIN : EXIT_FAILED;
 }
 
 static void write_json(struct side *side, json_t *report)
@@ -249,6 +249,7 @@ static void write_json(struct side *side, json_t *report)
 static void look_at_guest(struct side *side, bool is_source)
 {
     bool is_completed = side->report.stats.phase == FERRY_PHASE_COMPLETED;
+    bool is_handed_over = is_completed || side->report.stats.phase == FERRY_PHASE_UNCERTAIN;
     int64_t deadline = clock_now_ns() + BEAT_PATIENCE_NS;
     struct bench_figures before;
 
@@ -256,7 +257,7 @@ static void look_at_guest(struct side *side, bool is_source)
         return;
     bench_guest_figures(side->guest, &side->report.guest);
     side->report.guest_known = true;
-    if (!is_source || is_completed) {
+    if (!is_source || is_handed_over) {
         side->report.guest_runs = !is_source && is_completed;
         return;
     }

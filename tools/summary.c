@@ -60,12 +60,42 @@ static void print_guest(FILE *to, const json_t *source, const json_t *destinatio
         fprintf(to, "writing nothing\n");
 }
 
+/* "stop 40 us, pages 1.2 ms, ...": where the downtime went. */
+static void print_parts(FILE *to, const json_t *parts)
+{
+    static const char *const names[] = { "stop", "pages", "devices", "load", "start" };
+    char value[TEXT_BYTES];
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        fprintf(to, "%s %s %s", i ? "," : "", names[i], time_of(value, number(parts, names[i]) * 1e6));
+    fprintf(to, "\n");
+}
+
+static void print_peer(FILE *to, const json_t *side)
+{
+    const json_t *peer = json_object_get(side, "peer");
+    char value[TEXT_BYTES];
+    json_t *name;
+    size_t i;
+
+    if (!has(side, "peer"))
+        return;
+    label(to, "agreed");
+    fprintf(to, "the %s dialect", text(peer, "dialect"));
+    json_array_foreach (json_object_get(peer, "capabilities"), i, name)
+        fprintf(to, "%s %s", i ? "," : ":", json_string_value(name));
+    if (number(peer, "round-trip") > 0)
+        fprintf(to, "; round trip %s", time_of(value, number(peer, "round-trip") * 1e6));
+    fprintf(to, "\n");
+}
+
 static void print_times(FILE *to, const json_t *source, const json_t *destination)
 {
     const json_t *side = source ? source : destination;
     const json_t *ram = json_object_get(side, "ram");
     char value[TEXT_BYTES];
 
+    print_peer(to, side);
     label(to, "total time");
     fprintf(to, "%s", time_of(value, number(side, "total-time-us") * 1e3));
     if (source && number(ram, "dirty-sync-count") > 0)
@@ -74,8 +104,8 @@ static void print_times(FILE *to, const json_t *source, const json_t *destinatio
     fprintf(to, "\n");
     if (has(source, "downtime-us")) {
         label(to, "downtime");
-        fprintf(to, "%s, from the guest's stop to the last byte sent\n",
-                time_of(value, number(source, "downtime-us") * 1e3));
+        fprintf(to, "%s:", time_of(value, number(source, "downtime-us") * 1e3));
+        print_parts(to, json_object_get(source, "downtime-parts"));
     }
     if (has(destination, "guest-blackout")) {
         label(to, "blackout");

@@ -6,8 +6,9 @@
  *      ... thread of its own ...                ... thread of its own ...
  *      ferry_session_wait()                     ferry_session_wait()
  *
- * Until the source has sent its last byte, any failure and any cancel leaves the source's guest running.  The wire is
- * the plain qemu dialect, in which the source is not told what became of the destination (docs/protocol.md).
+ * Until the source has given the right to run away, any failure and any cancel leaves the source's guest running.  In
+ * the ferry dialect it gives it away only when the destination has loaded and checked everything, and learns that the
+ * guest runs there; in the plain qemu dialect the last byte is all it knows (docs/protocol.md).
  */
 #ifndef FERRY_SESSION_H
 #define FERRY_SESSION_H
@@ -32,7 +33,8 @@ enum ferry_phase {
     FERRY_PHASE_COMPLETED, /* source: all sent; destination: all loaded, the guest runs */
     FERRY_PHASE_CANCELLING,
     FERRY_PHASE_CANCELLED,
-    FERRY_PHASE_FAILED,
+    FERRY_PHASE_FAILED,    /* the guest is at the source */
+    FERRY_PHASE_UNCERTAIN, /* source: the right to run was given away, and no word came that it was taken */
 };
 
 /* "setup", "active", ...: QEMU's names. */
@@ -54,6 +56,25 @@ struct ferry_time_stats {
     int64_t downtime_ns;          /* source: from stop to the last byte */
     int64_t expected_downtime_ns; /* by the figures of the last round */
     int64_t cpu_ns;               /* CPU time of this process since the start of the session */
+};
+
+/* Where the downtime went; they add up to it. */
+struct ferry_downtime_stats {
+    int64_t stop_ns;    /* until the guest stood still */
+    int64_t pages_ns;   /* last look at the dirty log, last pages put */
+    int64_t devices_ns; /* device state, flushed behind the last pages */
+    int64_t load_ns;    /* until the destination was ready: transfer and load */
+    int64_t start_ns;   /* until it said that the guest runs */
+};
+
+/* The other side, as this one sees it. */
+struct ferry_peer_stats {
+    char dialect[8];       /* "ferry", "qemu" */
+    uint64_t protocol;     /* capabilities agreed; see ferry/capabilities.h */
+    uint64_t device;       /* likewise */
+    int64_t round_trip_ns; /* the fastest so far; 0: not measured */
+    int64_t silent_ns;     /* how long nothing was heard, once that makes it suspect; else 0 */
+    uint64_t loaded_bytes; /* of the main stream, as the destination says */
 };
 
 struct ferry_ram_stats {
@@ -78,6 +99,8 @@ struct ferry_stats {
     struct ferry_time_stats time;
     struct ferry_ram_stats ram;
     struct ferry_wire_stats wire;
+    struct ferry_downtime_stats downtime;
+    struct ferry_peer_stats peer;
     char tracker[64]; /* source: how dirty pages are found */
     char channel[256];
 };
@@ -101,7 +124,8 @@ FERRY_API struct ferry_session *ferry_destination_start(struct ferry_guest *gues
  * ferry_session_wait() - wait for the end
  *
  * Returns 0 when the session completed, -ETIMEDOUT when it goes on after @timeout_ms, -ECANCELED when it was
- * cancelled, or the error it failed with.  May be called again and from any thread.
+ * cancelled, -EOWNERDEAD when it is uncertain who runs the guest, or the error it failed with.  May be called again and
+ * from any thread.
  */
 FERRY_API int ferry_session_wait(struct ferry_session *session, int timeout_ms, struct ferry_error *err);
 

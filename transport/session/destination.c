@@ -5,14 +5,13 @@
  * must have come to its END and every device must have got its state before the guest is started.  On any failure the
  * guest is not started and the process lives.
  */
-#include "clock.h"
+#include "destination_peer.h"
 #include "guest_parts.h"
 #include "log.h"
 #include "options.h"
 #include "placer.h"
 #include "ram_section.h"
 #include "reader.h"
-#include "return_path.h"
 #include "section.h"
 #include "session.h"
 #include "state_sections.h"
@@ -24,8 +23,8 @@
 struct destination {
     struct ferry_session *session;
     struct ferry_guest *guest;
-    struct ferry_reader *reader;
-    struct return_path *return_path; /* NULL until the source opens it */
+    struct destination_peer peer;
+    struct ferry_reader *reader; /* the peer's */
     struct placer *placer;
     struct ram_loader ram;
     struct state_arrivals arrivals;
@@ -111,27 +110,12 @@ static int load_next(struct destination *destination, const struct section_item 
     return load_ram(destination, item);
 }
 
-static int open_return_path(struct destination *destination)
-{
-    struct ferry_error err;
-
-    if (!destination->return_path)
-        destination->return_path = return_path_open(destination->reader, &err);
-    return destination->return_path ? 0 : ferry_reader_fail(destination->reader, -ENOTSUP, "%s", err.text);
-}
-
 static int answer_ping(struct destination *destination)
 {
-    struct ferry_error err;
     uint32_t cookie;
     int ret = ferry_get_be32(destination->reader, &cookie);
 
-    if (ret < 0)
-        return ret;
-    if (!destination->return_path)
-        return ferry_reader_fail(destination->reader, -EPROTO, "a ping without a return path to answer on");
-    ret = return_path_pong(destination->return_path, cookie, &err);
-    return ret < 0 ? ferry_reader_fail(destination->reader, ret, "%s", err.text) : 0;
+    return ret == 0 ? destination_peer_ping(&destination->peer, cookie) : ret;
 }
 
 static int load_command(struct destination *destination, const struct section_item *item)
@@ -152,7 +136,7 @@ static int load_command(struct destination *destination, const struct section_it
         return ferry_reader_fail(reader, -EPROTO, "command %s with %u bytes instead of %u",
                                  section_command_name(item->command), item->bytes, expected);
     if (item->command == COMMAND_OPEN_RETURN_PATH)
-        return open_return_path(destination);
+        return destination_peer_open_path(&destination->peer);
     return item->command == COMMAND_PING ? answer_ping(destination) : 0;
 }
 
@@ -180,6 +164,11 @@ static int load_items(struct destination *destination, struct ferry_error *err)
             break;
         case SECTION_COMMAND:
             ret = load_command(destination, &item);
+            break;
+        case SECTION_FERRY:
+            ret = destination_peer_item(&destination->peer, &item, err);
+            if (ret < 0)
+                return ret;
             break;
         default:
             break;
@@ -219,33 +208,30 @@ static int destination_load(struct destination *destination, struct ferry_error 
     if (ret == 0)
         ret = load_end(destination, err);
     note_progress(destination);
-    if (ret == 0)
-        ret = session_commit(session, err);
-    if (ret == 0)
-        ret = guest_start(destination->guest, err);
-    return ret;
+    return ret == 0 ? destination_peer_take_over(&destination->peer, err) : ret;
 }
 
 static int destination_run(struct ferry_session *session, struct ferry_error *err)
 {
     struct destination destination = { .session = session, .guest = session->guest };
-    int ret = -ENOMEM;
+    int ret = destination_peer_open(&destination.peer, session, err);
 
-    destination.reader = ferry_reader_new(session->chan, err);
-    if (destination.reader)
+    destination.reader = destination.peer.reader;
+    if (ret == 0) {
         destination.placer = placer_direct_new(&session->guest->ram, session->options.prefault, err);
-    if (destination.placer) {
+        ret = destination.placer ? 0 : -ENOMEM;
+    }
+    if (ret == 0) {
         ram_loader_init(&destination.ram, &loader_ops, &destination, destination.placer);
         ret = destination_load(&destination, err);
     }
-    if (destination.return_path && return_path_shut(destination.return_path, ret < 0, NULL) < 0)
-        log_warn(LOG_SESSION, "the source could not be told how it ended");
+    if (ret < 0)
+        destination_peer_failed(&destination.peer, err);
     state_arrivals_clear(&destination.arrivals);
     ram_loader_clear(&destination.ram);
     placer_free(destination.placer);
-    return_path_free(destination.return_path);
-    ferry_reader_free(destination.reader);
-    return ret;
+    destination_peer_close(&destination.peer);
+    return session_result(ret, err);
 }
 
 struct ferry_session *ferry_destination_start(struct ferry_guest *guest, struct ferry_channel *chan,

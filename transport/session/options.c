@@ -48,6 +48,14 @@ static const struct option_row rows[] = {
       "destination: make memory ready ahead of the data, with a helper thread" },
     { "tracker", OPT_CHOICE, VALUE(tracker), 0, TRACKER_UFFD_SYNC, "auto", "auto|uffd-async|uffd-sync", false,
       "source: how written pages are found; auto takes the best this kernel has" },
+    { "peer", OPT_CHOICE, VALUE(peer), 0, PEER_QEMU, "auto", "auto|ferry|qemu", false,
+      "source: who is at the other end; auto speaks ferry where somebody can answer" },
+    { "return-path", OPT_SWITCH, VALUE(return_path), 0, 1, "on", "on|off", false,
+      "source, to a qemu: ask to be told how it ended, where somebody can answer" },
+    { "suspect-after", OPT_TIME, VALUE(suspect_after_ns), 10 * NS_PER_MS, 3600 * NS_PER_SEC, "1s", "TIME", false,
+      "how long the other side may be silent until that is shown" },
+    { "lost-after", OPT_TIME, VALUE(lost_after_ns), 20 * NS_PER_MS, 24 * 3600 * NS_PER_SEC, "10s", "TIME", false,
+      "how long the other side may be silent until it counts as lost" },
 };
 
 static const struct option_row *find(const char *name, struct ferry_error *err)

@@ -12,14 +12,24 @@ enum tracker_choice {
     TRACKER_UFFD_SYNC,
 };
 
+enum peer_choice {
+    PEER_AUTO, /* ferry where somebody answers, else qemu */
+    PEER_FERRY,
+    PEER_QEMU,
+};
+
 struct ferry_options {
     uint64_t max_bandwidth; /* bytes per second; UNITS_UNLIMITED */
     uint64_t downtime_limit_ns;
     uint64_t give_up_after; /* rounds; 0: never */
     uint64_t connect_timeout_ns;
     uint64_t setup_timeout_ns;
-    uint64_t prefault;              /* 0 or 1 */
-    uint64_t tracker;               /* enum tracker_choice */
+    uint64_t prefault;    /* 0 or 1 */
+    uint64_t tracker;     /* enum tracker_choice */
+    uint64_t peer;        /* enum peer_choice */
+    uint64_t return_path; /* 0 or 1: in the qemu dialect, where somebody answers */
+    uint64_t suspect_after_ns;
+    uint64_t lost_after_ns;
     uint64_t protocol_capabilities; /* bits offered */
     uint64_t device_capabilities;
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* phase.c - which phase may follow which
  *
- *      none -> setup -> active -> device -> completed
+ *      none -> setup -> active -> device -> completed | uncertain
  *                 \        \         \
  *                  '--------'---------'--> failed
  *                  '--------'---------'--> cancelling -> cancelled | failed | completed (it came too late)
@@ -17,11 +17,13 @@ static const unsigned allowed[] = {
     [FERRY_PHASE_NONE] = TO(FERRY_PHASE_SETUP),
     [FERRY_PHASE_SETUP] = TO(FERRY_PHASE_ACTIVE) | ENDS,
     [FERRY_PHASE_ACTIVE] = TO(FERRY_PHASE_DEVICE) | ENDS,
-    [FERRY_PHASE_DEVICE] = TO(FERRY_PHASE_COMPLETED) | ENDS,
-    [FERRY_PHASE_CANCELLING] = TO(FERRY_PHASE_CANCELLED) | TO(FERRY_PHASE_FAILED) | TO(FERRY_PHASE_COMPLETED),
+    [FERRY_PHASE_DEVICE] = TO(FERRY_PHASE_COMPLETED) | TO(FERRY_PHASE_UNCERTAIN) | ENDS,
+    [FERRY_PHASE_CANCELLING] =
+        TO(FERRY_PHASE_CANCELLED) | TO(FERRY_PHASE_FAILED) | TO(FERRY_PHASE_COMPLETED) | TO(FERRY_PHASE_UNCERTAIN),
     [FERRY_PHASE_COMPLETED] = 0,
     [FERRY_PHASE_CANCELLED] = 0,
     [FERRY_PHASE_FAILED] = 0,
+    [FERRY_PHASE_UNCERTAIN] = 0,
 };
 
 static const char *const names[] = {

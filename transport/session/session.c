@@ -72,6 +72,39 @@ void session_stats_unlock(struct ferry_session *session)
     pthread_mutex_unlock(&session->lock);
 }
 
+void session_note_peer(struct ferry_session *session, const char *dialect, uint64_t protocol, uint64_t device)
+{
+    struct ferry_stats *stats = session_stats_lock(session);
+
+    snprintf(stats->peer.dialect, sizeof(stats->peer.dialect), "%s", dialect);
+    stats->peer.protocol = protocol;
+    stats->peer.device = device;
+    session_stats_unlock(session);
+}
+
+int session_result(int ret, const struct ferry_error *err)
+{
+    return ret < 0 && err->errnum < 0 ? err->errnum : ret;
+}
+
+void session_note_step(struct ferry_session *session, enum session_step step)
+{
+    int64_t *at = session->steps_ns;
+    struct ferry_stats *stats;
+
+    at[step] = clock_now_ns();
+    for (int i = step + 1; i < SESSION_STEPS; i++)
+        at[i] = at[step];
+    stats = session_stats_lock(session);
+    stats->time.downtime_ns = at[SESSION_RUNNING] - at[SESSION_STOPPING];
+    stats->downtime.stop_ns = at[SESSION_STOPPED] - at[SESSION_STOPPING];
+    stats->downtime.pages_ns = at[SESSION_PAGES_PUT] - at[SESSION_STOPPED];
+    stats->downtime.devices_ns = at[SESSION_SENT] - at[SESSION_PAGES_PUT];
+    stats->downtime.load_ns = at[SESSION_READY] - at[SESSION_SENT];
+    stats->downtime.start_ns = at[SESSION_RUNNING] - at[SESSION_READY];
+    session_stats_unlock(session);
+}
+
 /* The run function has returned: one of the final phases, and the reason. */
 static void finish(struct ferry_session *session, int ret, const struct ferry_error *why)
 {
@@ -81,6 +114,9 @@ static void finish(struct ferry_session *session, int ret, const struct ferry_er
     note_times(session, &progress->stats);
     if (ret == 0) {
         move_to(session, FERRY_PHASE_COMPLETED, NULL);
+    } else if (ret == -EOWNERDEAD) {
+        progress->error = *why;
+        move_to(session, FERRY_PHASE_UNCERTAIN, NULL);
     } else if (progress->cancel) {
         cancelled_error(&progress->error);
         move_to(session, FERRY_PHASE_CANCELLED, NULL);

@@ -23,6 +23,17 @@ struct session_progress {
     bool ended;
 };
 
+/* Points in time of the switch, for the parts of the downtime. */
+enum session_step {
+    SESSION_STOPPING,
+    SESSION_STOPPED,
+    SESSION_PAGES_PUT,
+    SESSION_SENT,
+    SESSION_READY,
+    SESSION_RUNNING,
+    SESSION_STEPS,
+};
+
 struct ferry_session {
     struct ferry_guest *guest;  /* borrowed */
     struct ferry_channel *chan; /* a reference */
@@ -31,6 +42,7 @@ struct ferry_session {
     int (*run)(struct ferry_session *session, struct ferry_error *err);
     pthread_t thread;
     int64_t started_ns, started_cpu_ns;
+    int64_t steps_ns[SESSION_STEPS];        /* the session thread's own; 0: not come */
     atomic_uint_fast64_t downtime_limit_ns; /* live options, as they are now */
     atomic_uint_fast64_t give_up_after;
 
@@ -53,6 +65,15 @@ int session_enter(struct ferry_session *session, enum ferry_phase phase, struct 
 /* From here on a cancel comes too late.  -ECANCELED when it came before: then stop and undo, or, where the last byte
  * is out already, go on all the same. */
 int session_commit(struct ferry_session *session, struct ferry_error *err);
+
+/* It is now.  Steps that never come count as come with the one before them. */
+void session_note_step(struct ferry_session *session, enum session_step step);
+
+/* What was agreed with the other side. */
+void session_note_peer(struct ferry_session *session, const char *dialect, uint64_t protocol, uint64_t device);
+
+/* What a run function returns: the root cause in @err may have another errno than @ret, which found it. */
+int session_result(int ret, const struct ferry_error *err);
 
 /* Change figures between these two; keep it short. */
 struct ferry_stats *session_stats_lock(struct ferry_session *session);

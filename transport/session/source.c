@@ -5,8 +5,9 @@
  *      '---------------- setup ---------------------' '------ active ------' '---------- device ----------------'
  *                                     the guest runs  ------------------------|  stands still
  *
- * The destination starts the guest only when it has read everything up to the end of the description.  So until the
- * last flush has succeeded the guest is the source's: whatever fails before, it is started again here.
+ * What the two sides say to each other around this is source_peer.c's.  The guest is the source's until the right to
+ * run was given away (ferry dialect) or the last flush has succeeded (qemu dialect): whatever fails before, it is
+ * started again here.
  */
 #include "clock.h"
 #include "log.h"
@@ -14,6 +15,7 @@
 #include "ram_section.h"
 #include "section.h"
 #include "session.h"
+#include "source_peer.h"
 #include "state_sections.h"
 #include "writer.h"
 
@@ -28,24 +30,37 @@ struct source {
     struct ferry_session *session;
     struct ferry_guest *guest;
     struct ferry_writer *writer;
+    struct source_peer peer;
     struct precopy precopy;
     uint64_t device_bytes; /* of state, estimated before and known after it was sent */
-    int64_t stopped_ns;    /* when the guest was stopped; 0: it runs */
+    bool stopped;          /* the guest stands still, or tried to */
 };
+
+/* Who are you, and will you take this guest?  Only then does anything begin here. */
+static int source_introduce(struct source *source, struct ferry_error *err)
+{
+    int ret = source_peer_open(&source->peer, source->session, source->writer, err);
+
+    if (ret == 0)
+        ret = state_sections_size(source->guest, &source->device_bytes, err);
+    if (ret < 0)
+        return ret;
+    section_put_header(source->writer);
+    section_put_configuration(source->writer, source->guest->machine);
+    return source_peer_agree(&source->peer, err);
+}
 
 static int source_setup(struct source *source, struct ferry_error *err)
 {
     struct ferry_session *session = source->session;
     struct ferry_writer *writer = source->writer;
     struct ferry_stats *stats;
-    int ret = state_sections_size(source->guest, &source->device_bytes, err);
+    int ret = source_introduce(source, err);
 
     if (ret == 0)
         ret = precopy_begin(&source->precopy, source->guest, session->options.tracker, writer, err);
     if (ret < 0)
         return ret;
-    section_put_header(writer);
-    section_put_configuration(writer, source->guest->machine);
     section_put_first(writer, SECTION_START, RAM_SECTION_ID, RAM_SECTION_NAME, 0, RAM_SECTION_VERSION);
     ram_put_blocks(writer, &source->guest->ram);
     ram_put_eos(writer);
@@ -129,6 +144,8 @@ static int source_iterate(struct source *source, struct ferry_error *err)
     do {
         do {
             ret = send_section(source, SECTION_PART, &more, err);
+            if (ret == 0)
+                ret = source_peer_look(&source->peer, err);
         } while (ret == 0 && more);
         if (ret == 0)
             ret = ferry_writer_flush(source->writer, err);
@@ -144,48 +161,45 @@ static int source_iterate(struct source *source, struct ferry_error *err)
     return ret;
 }
 
+static int source_stop(struct source *source, struct ferry_error *err)
+{
+    int ret;
+
+    session_note_step(source->session, SESSION_STOPPING);
+    source->stopped = true;
+    source_peer_lend(&source->peer);
+    ret = guest_stop(source->guest, err);
+    source_peer_claim(&source->peer);
+    session_note_step(source->session, SESSION_STOPPED);
+    return ret;
+}
+
 /* The guest stands still: the last pages, then the devices, then the end. */
 static int source_switch(struct source *source, struct ferry_error *err)
 {
-    struct ferry_writer *writer = source->writer;
+    struct ferry_session *session = source->session;
     struct ferry_stats *stats;
     uint64_t changed;
     bool more;
-    int ret;
+    int ret = source_stop(source, err);
 
-    source->stopped_ns = clock_now_ns();
-    ret = guest_stop(source->guest, err);
+    if (ret == 0)
+        ret = source_peer_prepare(&source->peer, err);
     if (ret == 0)
         ret = precopy_sync(&source->precopy, &changed, err);
     if (ret == 0)
         ret = send_section(source, SECTION_END, &more, err);
+    session_note_step(session, SESSION_PAGES_PUT);
     if (ret == 0)
-        ret = state_sections_save(source->guest, writer, RAM_SECTION_ID + 1, &source->device_bytes, err);
-    if (ret < 0)
-        return ret;
-    ret = ferry_writer_flush(writer, err);
-    if (ret < 0)
-        return ret;
-    stats = session_stats_lock(source->session);
-    stats->time.downtime_ns = clock_now_ns() - source->stopped_ns;
+        ret = state_sections_save(source->guest, source->writer, RAM_SECTION_ID + 1, &source->device_bytes, err);
+    if (ret == 0)
+        ret = source_peer_hand_over(&source->peer, err);
+    stats = session_stats_lock(session);
     stats->ram.rounds++;
     stats->wire.device_bytes = source->device_bytes;
-    session_stats_unlock(source->session);
+    session_stats_unlock(session);
     note_pages(source);
-    return 0;
-}
-
-/* Everything is out.  A cancel that comes only now is too late, and finds the channel shut down. */
-static int source_finish(struct source *source, struct ferry_error *err)
-{
-    int ret;
-
-    if (session_commit(source->session, NULL) < 0)
-        return 0;
-    ret = ferry_channel_finish(source->session->chan, err);
-    if (ret == 0)
-        ret = ferry_channel_settle(source->session->chan, err);
-    return ret == -ESHUTDOWN ? 0 : ret; /* nobody wants to know any more */
+    return ret;
 }
 
 static int source_migrate(struct source *source, struct ferry_error *err)
@@ -198,15 +212,22 @@ static int source_migrate(struct source *source, struct ferry_error *err)
         ret = source_iterate(source, err);
     if (ret == 0)
         ret = session_enter(source->session, FERRY_PHASE_DEVICE, err);
-    if (ret == 0)
-        ret = source_switch(source, err);
-    return ret == 0 ? source_finish(source, err) : ret;
+    return ret == 0 ? source_switch(source, err) : ret;
+}
+
+/* What failed is undone here: the guest runs again before anything else is seen to. */
+static void source_undo(struct source *source, struct ferry_error *err)
+{
+    struct ferry_error restart;
+
+    if (source->stopped && guest_start(source->guest, &restart) < 0)
+        log_warn(LOG_SESSION, "the guest could not be started again: %s", restart.text);
+    source_peer_failed(&source->peer, err);
 }
 
 static int source_run(struct ferry_session *session, struct ferry_error *err)
 {
     struct source source = { .session = session, .guest = session->guest };
-    struct ferry_error restart;
     int ret;
 
     source.writer = ferry_writer_new(session->chan, err);
@@ -214,11 +235,12 @@ static int source_run(struct ferry_session *session, struct ferry_error *err)
         return -ENOMEM;
     writer_set_limit(source.writer, session->limit);
     ret = source_migrate(&source, err);
-    if (ret < 0 && source.stopped_ns && guest_start(session->guest, &restart) < 0)
-        log_warn(LOG_SESSION, "the guest could not be started again: %s", restart.text);
+    if (ret < 0 && ret != -EOWNERDEAD)
+        source_undo(&source, err);
+    source_peer_close(&source.peer);
     precopy_end(&source.precopy);
     ferry_writer_free(source.writer);
-    return ret;
+    return session_result(ret, err);
 }
 
 struct ferry_session *ferry_source_start(struct ferry_guest *guest, struct ferry_channel *chan,

@@ -350,6 +350,21 @@ ssize_t ferry_reader_peek(struct ferry_reader *reader, size_t want, const uint8_
     return have > (ssize_t)want ? (ssize_t)want : have;
 }
 
+void reader_preload(struct ferry_reader *reader, const void *data, size_t bytes)
+{
+    memcpy(reader->buf, data, bytes);
+    reader->end = bytes;
+}
+
+int reader_drop(struct ferry_reader *reader)
+{
+    struct iovec iov = { reader->buf, READER_BUFFER };
+    ssize_t done = ferry_channel_readv(reader->chan, &iov, 1, NULL);
+
+    reader->start = reader->end = 0;
+    return done > 0 ? 0 : done < 0 ? (int)done : -EPIPE;
+}
+
 int reader_at_end(struct ferry_reader *reader)
 {
     ssize_t have = fill(reader, 1);

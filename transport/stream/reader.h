@@ -34,6 +34,13 @@ size_t reader_buffered(const struct ferry_reader *reader, const uint8_t **data);
 /* When the last bytes came in, by clock_now_ns(); 0: never.  Thread: any. */
 int64_t reader_heard_ns(const struct ferry_reader *reader);
 
+/* Bytes of the stream that were read before the reader was made; at most FERRY_LOOKAHEAD_BYTES, before anything else.
+ */
+void reader_preload(struct ferry_reader *reader, const void *data, size_t bytes);
+
+/* Read something and forget it, even after an error.  0, or a negative errno when nothing more can come. */
+int reader_drop(struct ferry_reader *reader);
+
 /* True when nothing is left and the channel has ended: 1, else 0, or the reader's first error. */
 int reader_at_end(struct ferry_reader *reader);
 

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* destination_peer.h - what the destination says to its source, beside loading what comes
+ *
+ *                       ferry dialect                         qemu dialect
+ *      open             the hello is answered                 nothing
+ *      item             manifest, prepare, heartbeat, error   (never comes)
+ *      take_over        READY; commit; run; RUNNING           run; SHUT where there is a return path
+ *
+ * The dialect is told by the first bytes.
+ */
+#ifndef SESSION_DESTINATION_PEER_H
+#define SESSION_DESTINATION_PEER_H
+
+#include "liveness.h"
+#include "reader.h"
+#include "return_path.h"
+#include "section.h"
+#include "session.h"
+#include "watchdog.h"
+
+struct destination_peer {
+    struct ferry_session *session; /* borrowed */
+    struct ferry_reader *reader;   /* owned */
+    bool ferry;                    /* the dialect */
+    struct watchdog *dog;
+    struct return_path *path; /* NULL: nobody listens */
+    struct liveness *liveness;
+    struct ferry_error lost; /* why the liveness thread ended it; under the session's lock */
+    uint8_t token[RETURN_PATH_TOKEN_BYTES];
+    int64_t prepared_ns; /* when PREPARE came; 0: not yet */
+    bool agreed;         /* a manifest came and fits */
+};
+
+/* Learn the dialect, answer the hello, make the reader.  On failure, too, destination_peer_close() it. */
+int destination_peer_open(struct destination_peer *peer, struct ferry_session *session, struct ferry_error *err);
+void destination_peer_close(struct destination_peer *peer);
+
+/* A FERRY item of the main stream, its payload included. */
+int destination_peer_item(struct destination_peer *peer, const struct section_item *item, struct ferry_error *err);
+
+/* OPEN_RETURN_PATH and PING.  Return the reader's error. */
+int destination_peer_open_path(struct destination_peer *peer);
+int destination_peer_ping(struct destination_peer *peer, uint32_t cookie);
+
+/* Everything is loaded and checked: get the right to run, and start the guest. */
+int destination_peer_take_over(struct destination_peer *peer, struct ferry_error *err);
+
+/* It failed with @err: tell the source, or, if the source said why first, keep its reason. */
+void destination_peer_failed(struct destination_peer *peer, struct ferry_error *err);
+
+#endif

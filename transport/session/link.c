@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* link.c - the source's ear: a thread that reads the return path */
+#include "link.h"
+
+#include "bytes.h"
+#include "clock.h"
+#include "error_wire.h"
+#include "log.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct link {
+    struct ferry_channel *chan;
+    struct ferry_reader *reader; /* the thread's own */
+    struct return_path_message message;
+    pthread_t thread;
+    pthread_mutex_t lock; /* guards all below */
+    pthread_cond_t changed;
+    unsigned events; /* of enum link_event, so far */
+    struct link_figures figures;
+    struct ferry_error error;
+    uint8_t token[RETURN_PATH_TOKEN_BYTES];
+    uint32_t ping_cookie;
+    int64_t ping_ns; /* 0: none is out */
+};
+
+/* Called with the lock held. */
+static void break_locked(struct link *link, const struct ferry_error *why)
+{
+    if (!link->error.errnum)
+        link->error = *why;
+    pthread_cond_broadcast(&link->changed);
+    ferry_channel_shutdown(link->chan, FERRY_WRITE);
+}
+
+void link_break(struct link *link, const struct ferry_error *why)
+{
+    pthread_mutex_lock(&link->lock);
+    break_locked(link, why);
+    pthread_mutex_unlock(&link->lock);
+}
+
+/* "be16 count, then each reason" as one sentence; a lying length ends it. */
+static void refused(const struct return_path_message *message, struct ferry_error *why)
+{
+    size_t at = 2, used = 0;
+    char text[FERRY_ERROR_TEXT_BYTES];
+
+    text[0] = '\0';
+    for (unsigned i = 0; i < load_be16(message->payload) && at + 2 <= message->bytes; i++) {
+        size_t bytes = load_be16(message->payload + at);
+
+        if (bytes > message->bytes - at - 2 || used + bytes + 3 > sizeof(text))
+            break;
+        used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%.*s", i ? "; " : "", (int)bytes,
+                                 (const char *)message->payload + at + 2);
+        at += 2 + bytes;
+    }
+    for (char *c = text; *c; c++)
+        if ((unsigned char)*c < 0x20 || *c == 0x7f)
+            *c = '?';
+    ferry_error_set(why, -EINVAL, "the destination refuses: %s", used ? text : "it does not say why");
+}
+
+/* Called with the lock held. */
+static void note_token(struct link *link, const struct return_path_message *message, enum link_event event,
+                       uint64_t *figure)
+{
+    struct ferry_error why;
+
+    if (memcmp(message->token, link->token, sizeof(link->token)) != 0) {
+        ferry_error_set(&why, -EPROTO, "the destination answers %s with another migration's token",
+                        return_path_type_name(message->type));
+        break_locked(link, &why);
+        return;
+    }
+    *figure = message->counter;
+    link->events |= event;
+}
+
+/* Called with the lock held. */
+static void note_message(struct link *link, const struct return_path_message *message)
+{
+    struct ferry_error why;
+    int64_t now = clock_now_ns();
+
+    link->figures.heard_ns = now;
+    switch (message->type) {
+    case RETURN_PATH_SHUT:
+        if (message->value == 0)
+            link->events |= LINK_SHUT;
+        else if (ferry_error_set(&why, -EREMOTEIO, "the destination says that it failed (%u)", message->value))
+            break_locked(link, &why);
+        break;
+    case RETURN_PATH_PONG:
+        if (link->ping_ns && message->value == link->ping_cookie) {
+            if (!link->figures.round_trip_ns || now - link->ping_ns < link->figures.round_trip_ns)
+                link->figures.round_trip_ns = now - link->ping_ns;
+            link->ping_ns = 0;
+        }
+        break;
+    case RETURN_PATH_AGREED:
+        link->events |= LINK_AGREED;
+        break;
+    case RETURN_PATH_REFUSED:
+        refused(message, &why);
+        break_locked(link, &why);
+        break;
+    case RETURN_PATH_READY:
+        note_token(link, message, LINK_READY, &link->figures.ready_ns);
+        break;
+    case RETURN_PATH_RUNNING:
+        note_token(link, message, LINK_RUNNING, &link->figures.running_ns);
+        break;
+    case RETURN_PATH_WATERMARK:
+        link->figures.loaded_bytes = message->counter;
+        break;
+    case RETURN_PATH_ERROR:
+        if (error_decode(message->payload, message->bytes, &why) < 0)
+            ferry_error_set(&why, -EREMOTEIO, "the destination failed and cannot say why");
+        break_locked(link, &why);
+        break;
+    case RETURN_PATH_HEARTBEAT:
+    case RETURN_PATH_SWITCHOVER_ACK:
+        break;
+    default:
+        ferry_error_set(&why, -EPROTO, "return path: %s, but this is not a postcopy",
+                        return_path_type_name(message->type));
+        break_locked(link, &why);
+        break;
+    }
+    pthread_cond_broadcast(&link->changed);
+}
+
+static void *link_thread(void *opaque)
+{
+    struct link *link = opaque;
+    struct ferry_error why;
+
+    while (return_path_get(link->reader, &link->message) == 0) {
+        pthread_mutex_lock(&link->lock);
+        note_message(link, &link->message);
+        pthread_mutex_unlock(&link->lock);
+    }
+    ferry_reader_status(link->reader, &why);
+    ferry_error_prefix(&why, "the destination cannot be heard any more");
+    link_break(link, &why);
+    return NULL;
+}
+
+static void destroy(struct link *link)
+{
+    pthread_cond_destroy(&link->changed);
+    pthread_mutex_destroy(&link->lock);
+    ferry_reader_free(link->reader);
+    ferry_channel_unref(link->chan);
+    free(link);
+}
+
+struct link *link_new(struct ferry_channel *chan, struct ferry_error *err)
+{
+    struct link *link = calloc(1, sizeof(*link));
+    pthread_condattr_t attr;
+
+    if (!link) {
+        ferry_error_set(err, -ENOMEM, "no memory for the return path");
+        return NULL;
+    }
+    link->chan = ferry_channel_ref(chan);
+    pthread_mutex_init(&link->lock, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&link->changed, &attr);
+    pthread_condattr_destroy(&attr);
+    link->reader = ferry_reader_new(chan, err);
+    if (!link->reader)
+        goto fail;
+    if (pthread_create(&link->thread, NULL, link_thread, link) == 0)
+        return link;
+    ferry_error_set(err, -EAGAIN, "no thread for the return path");
+fail:
+    destroy(link);
+    return NULL;
+}
+
+void link_free(struct link *link)
+{
+    if (!link)
+        return;
+    ferry_channel_shutdown(link->chan, FERRY_READ);
+    pthread_join(link->thread, NULL);
+    destroy(link);
+}
+
+void link_expect_token(struct link *link, const uint8_t token[RETURN_PATH_TOKEN_BYTES])
+{
+    pthread_mutex_lock(&link->lock);
+    memcpy(link->token, token, sizeof(link->token));
+    pthread_mutex_unlock(&link->lock);
+}
+
+void link_pinged(struct link *link, uint32_t cookie)
+{
+    pthread_mutex_lock(&link->lock);
+    link->ping_cookie = cookie;
+    link->ping_ns = clock_now_ns();
+    pthread_mutex_unlock(&link->lock);
+}
+
+int link_wait(struct link *link, enum link_event event, int64_t deadline_ns, struct ferry_error *err)
+{
+    struct timespec when = clock_timespec(deadline_ns);
+    int ret = 0;
+
+    pthread_mutex_lock(&link->lock);
+    while (!(link->events & event) && !link->error.errnum && ret != ETIMEDOUT) {
+        if (deadline_ns < 0)
+            pthread_cond_wait(&link->changed, &link->lock);
+        else
+            ret = pthread_cond_timedwait(&link->changed, &link->lock, &when);
+    }
+    if (link->events & event) {
+        ret = 0;
+    } else if (link->error.errnum) {
+        ret = link->error.errnum;
+        if (err)
+            *err = link->error;
+    } else {
+        ret = ferry_error_set(err, -ETIMEDOUT, "%s: no answer came in time", ferry_channel_label(link->chan));
+    }
+    pthread_mutex_unlock(&link->lock);
+    return ret;
+}
+
+int link_status(struct link *link, struct ferry_error *err)
+{
+    int ret;
+
+    pthread_mutex_lock(&link->lock);
+    ret = link->error.errnum;
+    if (ret && err)
+        *err = link->error;
+    pthread_mutex_unlock(&link->lock);
+    return ret;
+}
+
+void link_figures(struct link *link, struct link_figures *figures)
+{
+    pthread_mutex_lock(&link->lock);
+    *figures = link->figures;
+    pthread_mutex_unlock(&link->lock);
+}

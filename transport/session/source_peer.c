@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* source_peer.c - what the source and its destination say to each other, beside memory and devices */
+#include "source_peer.h"
+
+#include "bytes.h"
+#include "clock.h"
+#include "deadline.h"
+#include "error_wire.h"
+#include "guest_parts.h"
+#include "hello.h"
+#include "log.h"
+#include "section.h"
+#include "state_sections.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define CAUSE_WAIT_NS NS_PER_SEC /* for the destination's reason, once the channel has broken */
+#define PING_EVERY_NS NS_PER_SEC
+
+/* ---- liveness: all on its thread ------------------------------------------------------------------------------- */
+
+static int64_t heard_ns(void *opaque)
+{
+    struct source_peer *peer = opaque;
+    struct link_figures figures;
+
+    link_figures(peer->link, &figures);
+    return figures.heard_ns;
+}
+
+static void beat(void *opaque, uint64_t count)
+{
+    struct source_peer *peer = opaque;
+    uint8_t payload[8];
+
+    if (pthread_mutex_trylock(&peer->stream_lock) != 0)
+        return; /* the stream itself is what the destination hears */
+    store_be64(payload, count);
+    section_put_ferry(peer->writer, FERRY_ITEM_HEARTBEAT, payload, sizeof(payload));
+    (void)!ferry_writer_flush(peer->writer, NULL);
+    pthread_mutex_unlock(&peer->stream_lock);
+}
+
+static void suspect(void *opaque, int64_t silent_ns)
+{
+    struct source_peer *peer = opaque;
+
+    session_stats_lock(peer->session)->peer.silent_ns = silent_ns;
+    session_stats_unlock(peer->session);
+}
+
+static void lost(void *opaque, struct ferry_error *err)
+{
+    struct source_peer *peer = opaque;
+
+    ferry_error_prefix(err, "%s", ferry_channel_label(peer->session->chan));
+    link_break(peer->link, err);
+}
+
+static const struct liveness_ops liveness_ops = { heard_ns, beat, suspect, lost };
+
+/* ---- opening --------------------------------------------------------------------------------------------------- */
+
+static int choose_dialect(struct source_peer *peer, struct ferry_error *err)
+{
+    struct ferry_channel *chan = peer->session->chan;
+
+    switch ((enum peer_choice)peer->session->options.peer) {
+    case PEER_FERRY:
+        if (ferry_channel_directions(chan) != FERRY_READ_WRITE)
+            return ferry_error_set(err, -EINVAL, "%s: nobody can answer here, so only the qemu dialect is possible",
+                                   ferry_channel_label(chan));
+        peer->ferry = true;
+        return 0;
+    case PEER_QEMU:
+        peer->ferry = false;
+        return 0;
+    default:
+        peer->ferry = ferry_channel_answers(chan);
+        return 0;
+    }
+}
+
+static int say_hello(struct source_peer *peer, struct ferry_error *err)
+{
+    struct ferry_session *session = peer->session;
+    struct hello hello = { .lowest = HELLO_VERSION,
+                           .highest = HELLO_VERSION,
+                           .role = HELLO_MAIN,
+                           .connections = 1,
+                           .protocol = session->options.protocol_capabilities,
+                           .device = session->options.device_capabilities };
+    struct hello_answer answer;
+    struct deadline deadline = { 0 };
+    int ret = hello_random(hello.session, err);
+
+    if (ret == 0)
+        ret = hello_random(hello.nonce, err);
+    if (ret < 0)
+        return ret;
+    deadline_begin(&deadline, peer->dog, session->chan, FERRY_READ_WRITE,
+                   clock_now_ns() + (int64_t)session->options.setup_timeout_ns);
+    ret = hello_send(session->chan, &hello, err);
+    if (ret == 0)
+        ret = hello_receive_answer(session->chan, &hello, &answer, err);
+    ret = deadline_end(&deadline, ret, "the destination did not answer the hello in time", err);
+    if (ret == 0)
+        session_note_peer(session, "ferry", answer.protocol, answer.device);
+    return ret;
+}
+
+/* The thread that listens, and in the ferry dialect the one that watches. */
+static int listen_back(struct source_peer *peer, struct ferry_error *err)
+{
+    struct ferry_session *session = peer->session;
+
+    peer->link = link_new(session->chan, err);
+    if (!peer->link)
+        return -ENOMEM;
+    if (!peer->ferry)
+        return 0;
+    ferry_channel_set_patience(session->chan, (unsigned)(session->options.lost_after_ns / NS_PER_MS));
+    peer->liveness =
+        liveness_new(&liveness_ops, peer, session->options.suspect_after_ns, session->options.lost_after_ns, err);
+    return peer->liveness ? 0 : -EAGAIN;
+}
+
+int source_peer_open(struct source_peer *peer, struct ferry_session *session, struct ferry_writer *writer,
+                     struct ferry_error *err)
+{
+    int ret;
+
+    memset(peer, 0, sizeof(*peer));
+    pthread_mutex_init(&peer->stream_lock, NULL);
+    pthread_mutex_lock(&peer->stream_lock);
+    peer->session = session;
+    peer->writer = writer;
+    ret = choose_dialect(peer, err);
+    if (ret < 0)
+        return ret;
+    if (!peer->ferry) {
+        session_note_peer(session, "qemu", 0, 0);
+        return ferry_channel_answers(session->chan) && session->options.return_path ? listen_back(peer, err) : 0;
+    }
+    peer->dog = watchdog_new(err);
+    ret = peer->dog ? say_hello(peer, err) : -EAGAIN;
+    return ret == 0 ? listen_back(peer, err) : ret;
+}
+
+void source_peer_close(struct source_peer *peer)
+{
+    liveness_free(peer->liveness);
+    link_free(peer->link);
+    watchdog_free(peer->dog);
+    pthread_mutex_unlock(&peer->stream_lock);
+    pthread_mutex_destroy(&peer->stream_lock);
+}
+
+/* ---- talking --------------------------------------------------------------------------------------------------- */
+
+static void ping(struct source_peer *peer)
+{
+    uint8_t cookie[4];
+
+    store_be32(cookie, ++peer->pings);
+    section_put_command(peer->writer, COMMAND_PING, cookie, sizeof(cookie));
+    link_pinged(peer->link, peer->pings);
+}
+
+int source_peer_agree(struct source_peer *peer, struct ferry_error *err)
+{
+    struct ferry_session *session = peer->session;
+    int ret;
+
+    if (!peer->link)
+        return 0;
+    if (!peer->ferry) {
+        section_put_command(peer->writer, COMMAND_OPEN_RETURN_PATH, NULL, 0);
+        ping(peer);
+        return 0;
+    }
+    ret = state_sections_put_manifest(session->guest, peer->writer, err);
+    if (ret == 0)
+        ret = ferry_writer_flush(peer->writer, err);
+    if (ret < 0)
+        return ret;
+    source_peer_lend(peer);
+    ret = link_wait(peer->link, LINK_AGREED, clock_now_ns() + (int64_t)session->options.setup_timeout_ns, err);
+    source_peer_claim(peer);
+    if (ret == 0)
+        ping(peer);
+    return ret;
+}
+
+int source_peer_look(struct source_peer *peer, struct ferry_error *err)
+{
+    struct link_figures figures;
+    struct ferry_stats *stats;
+    int ret;
+
+    if (!peer->link)
+        return 0;
+    ret = link_status(peer->link, err);
+    if (ret < 0)
+        return ret;
+    if (clock_now_ns() - peer->session->started_ns > (int64_t)peer->pings * PING_EVERY_NS)
+        ping(peer);
+    link_figures(peer->link, &figures);
+    stats = session_stats_lock(peer->session);
+    stats->peer.round_trip_ns = figures.round_trip_ns;
+    stats->peer.loaded_bytes = figures.loaded_bytes;
+    session_stats_unlock(peer->session);
+    return 0;
+}
+
+void source_peer_lend(struct source_peer *peer)
+{
+    pthread_mutex_unlock(&peer->stream_lock);
+}
+
+void source_peer_claim(struct source_peer *peer)
+{
+    pthread_mutex_lock(&peer->stream_lock);
+}
+
+int source_peer_prepare(struct source_peer *peer, struct ferry_error *err)
+{
+    int ret;
+
+    if (!peer->ferry)
+        return 0;
+    ret = hello_random(peer->token, err);
+    if (ret < 0)
+        return ret;
+    link_expect_token(peer->link, peer->token);
+    section_put_ferry(peer->writer, FERRY_ITEM_PREPARE, peer->token, sizeof(peer->token));
+    return 0;
+}
+
+/* ---- the end --------------------------------------------------------------------------------------------------- */
+
+static int uncertain(struct source_peer *peer, const char *what, struct ferry_error *err)
+{
+    ferry_error_prefix(err, "%s", what);
+    ferry_error_hint(err, "look whether the guest runs at the destination before starting it here");
+    log_warn(LOG_SESSION, "%s: it is uncertain who runs the guest", ferry_channel_label(peer->session->chan));
+    err->errnum = -EOWNERDEAD;
+    return -EOWNERDEAD;
+}
+
+/* Everything is there and checked: give it the right to run, and wait until it does. */
+static int commit(struct source_peer *peer, struct ferry_error *err)
+{
+    struct ferry_session *session = peer->session;
+    int64_t limit = (int64_t)session->options.lost_after_ns;
+    int ret = link_wait(peer->link, LINK_READY, FERRY_NO_DEADLINE, err);
+
+    if (ret == 0)
+        ret = session_commit(session, err);
+    if (ret < 0)
+        return ret;
+    session_note_step(session, SESSION_READY);
+    section_put_ferry(peer->writer, FERRY_ITEM_COMMIT, peer->token, sizeof(peer->token));
+    ret = ferry_writer_flush(peer->writer, err);
+    if (ret == 0)
+        ret = link_wait(peer->link, LINK_RUNNING, clock_now_ns() + limit, err);
+    if (ret < 0)
+        return uncertain(peer, "the right to run was given away, but no word came that the guest runs", err);
+    session_note_step(session, SESSION_RUNNING);
+    return 0;
+}
+
+/* The plain dialect: bytes that were taken are all one can know, unless a return path says more. */
+static int finish_plain(struct source_peer *peer, struct ferry_error *err)
+{
+    struct ferry_session *session = peer->session;
+    int ret;
+
+    if (peer->link) {
+        ret = link_wait(peer->link, LINK_SHUT, FERRY_NO_DEADLINE, err);
+        session_commit(session, NULL);
+        if (ret < 0 && ret != -EREMOTEIO)
+            return uncertain(peer, "everything was sent, but no word came that it was loaded", err);
+        return ret;
+    }
+    if (session_commit(session, NULL) < 0)
+        return 0; /* a cancel that came too late, and found the channel shut down */
+    ret = ferry_channel_finish(session->chan, err);
+    if (ret == 0)
+        ret = ferry_channel_settle(session->chan, err);
+    return ret == -ESHUTDOWN ? 0 : ret; /* nobody wants to know any more */
+}
+
+int source_peer_hand_over(struct source_peer *peer, struct ferry_error *err)
+{
+    int ret = ferry_writer_flush(peer->writer, err);
+
+    if (ret < 0)
+        return ret;
+    session_note_step(peer->session, SESSION_SENT);
+    return peer->ferry ? commit(peer, err) : finish_plain(peer, err);
+}
+
+static bool channel_broke(const struct ferry_error *err)
+{
+    return err->errnum == -EPIPE || err->errnum == -ECONNRESET || err->errnum == -ESHUTDOWN;
+}
+
+void source_peer_failed(struct source_peer *peer, struct ferry_error *err)
+{
+    uint8_t payload[RETURN_PATH_FERRY_MAX];
+    struct ferry_error why;
+    size_t bytes;
+
+    if (!peer->link || !err)
+        return;
+    /* The destination sends its reason and then closes, so the reason may still be on its way. */
+    if (channel_broke(err))
+        link_wait(peer->link, LINK_RUNNING, clock_now_ns() + CAUSE_WAIT_NS, NULL);
+    if (link_status(peer->link, &why) < 0) {
+        if (channel_broke(err) || why.from_peer)
+            *err = why;
+        return;
+    }
+    if (!peer->ferry)
+        return;
+    bytes = error_encode(err, payload, sizeof(payload));
+    section_put_ferry(peer->writer, FERRY_ITEM_ERROR, payload, (uint32_t)bytes);
+    (void)!ferry_writer_flush(peer->writer, NULL);
+    (void)!ferry_channel_finish(peer->session->chan, NULL);
+}

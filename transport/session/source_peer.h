@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* source_peer.h - what the source and its destination say to each other, beside memory and devices
+ *
+ *                       ferry dialect                       qemu dialect
+ *      open             hello, answered                     (return path, where somebody answers)
+ *      agree            manifest -> agreed or refused       nothing
+ *      prepare          PREPARE token                       nothing
+ *      hand_over        ready; COMMIT token; running        the end is flushed; SHUT where there is a return path
+ *
+ * source.c calls these in this order and does not ask which dialect it is.
+ */
+#ifndef SESSION_SOURCE_PEER_H
+#define SESSION_SOURCE_PEER_H
+
+#include "link.h"
+#include "liveness.h"
+#include "session.h"
+#include "watchdog.h"
+
+#include <ferry/stream.h>
+
+struct source_peer {
+    struct ferry_session *session; /* borrowed */
+    struct ferry_writer *writer;   /* borrowed */
+    bool ferry;                    /* the dialect */
+    struct watchdog *dog;
+    struct link *link; /* NULL: nobody answers */
+    struct liveness *liveness;
+    pthread_mutex_t
+        stream_lock; /* who may write to the main stream: the migration thread, or, while it lends it, beats */
+    uint32_t pings;
+    uint8_t token[RETURN_PATH_TOKEN_BYTES];
+};
+
+/* Choose the dialect and begin.  On failure, too, source_peer_close() it. */
+int source_peer_open(struct source_peer *peer, struct ferry_session *session, struct ferry_writer *writer,
+                     struct ferry_error *err);
+void source_peer_close(struct source_peer *peer);
+
+/* Directly after the header and the configuration were put: does the destination take this guest? */
+int source_peer_agree(struct source_peer *peer, struct ferry_error *err);
+
+/* Between sections: ask for the round trip now and then, note figures, and see whether the destination gave up. */
+int source_peer_look(struct source_peer *peer, struct ferry_error *err);
+
+/* Nothing will be put for a while: let heartbeats go out meanwhile; and the end of that. */
+void source_peer_lend(struct source_peer *peer);
+void source_peer_claim(struct source_peer *peer);
+
+/* The guest stands still: the switch begins. */
+int source_peer_prepare(struct source_peer *peer, struct ferry_error *err);
+
+/**
+ * source_peer_hand_over() - everything is put up to the end of the description: flush it and let the destination run
+ *
+ * 0: it runs there.  -EOWNERDEAD: it may or may not run there, and must not be started here.  Any other error: it does
+ * not run there.
+ */
+int source_peer_hand_over(struct source_peer *peer, struct ferry_error *err);
+
+/* The migration failed with @err: tell the destination, or, if the destination said why first, take its reason. */
+void source_peer_failed(struct source_peer *peer, struct ferry_error *err);
+
+#endif
