@@ -111,6 +111,10 @@ static const struct ferry_code_info rows[] = {
       "Somebody connected with another session's identity, a second time in the same role, or in a role that is not "
       "expected. The migration itself is not disturbed by this.",
       "check that no two sources use the same address" },
+    { FERRY_E_PEER_FAILED, -EREMOTEIO, "peer-failed", "the other end failed and did not say why",
+      "The other end reported that it gave up, in a way that carries no reason: the qemu dialect has only a number for "
+      "this. Before the switch the guest goes on at the source.",
+      "look at the log of the other end" },
 
     { FERRY_E_MACHINE_MISMATCH, -EINVAL, "machine-mismatch", "the source is another kind of machine",
       "A guest can only go on in a machine of the same type and version: its devices lie at the same places and have "
@@ -324,6 +328,8 @@ static const struct {
     { EADDRNOTAVAIL, FERRY_E_NAME_UNKNOWN },
     { EADDRINUSE, FERRY_E_ADDRESS_IN_USE },
     { EPROTO, FERRY_E_STREAM_BROKEN },
+    { EREMOTEIO, FERRY_E_PEER_FAILED },
+    { EOWNERDEAD, FERRY_E_UNCERTAIN },
     { EPROTONOSUPPORT, FERRY_E_PROTOCOL_VERSION },
     { EBADMSG, FERRY_E_STREAM_BROKEN },
     { ECANCELED, FERRY_E_CANCELLED },

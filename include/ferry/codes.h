@@ -40,6 +40,7 @@ enum ferry_code {
     FERRY_E_BAD_HELLO = 210,
     FERRY_E_PROTOCOL_VERSION = 211,
     FERRY_E_FOREIGN_CONNECTION = 212,
+    FERRY_E_PEER_FAILED = 213,
 
     /* the two ends disagree */
     FERRY_E_MACHINE_MISMATCH = 301,

@@ -40,6 +40,7 @@ static const struct {
     { 210, "bad-hello" },
     { 211, "protocol-version" },
     { 212, "foreign-connection" },
+    { 213, "peer-failed" },
     { 301, "machine-mismatch" },
     { 302, "unknown-block" },
     { 303, "block-length" },
