@@ -100,6 +100,11 @@ FERRY_API void ferry_guest_set_profile(struct ferry_guest *guest, const struct f
 FERRY_API int ferry_guest_add_tracker(struct ferry_guest *guest, const struct ferry_tracker_ops *ops, void *opaque,
                                       struct ferry_error *err) FERRY_CHECK;
 
+/* The same for what devices write past the page tables of this process (DMA): does not stand in for the tracking of all
+ * else, which goes on as if it had not been added. */
+FERRY_API int ferry_guest_add_device_tracker(struct ferry_guest *guest, const struct ferry_tracker_ops *ops,
+                                             void *opaque, struct ferry_error *err) FERRY_CHECK;
+
 FERRY_END_DECLS
 
 #endif

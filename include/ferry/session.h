@@ -18,6 +18,7 @@
 #include <ferry/error.h>
 #include <ferry/guest.h>
 #include <ferry/options.h>
+#include <ferry/rules.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -89,6 +90,7 @@ struct ferry_ram_stats {
 struct ferry_wire_stats {
     uint64_t bytes;                /* on all channels, both pages and devices */
     uint64_t device_bytes;         /* of these, device state */
+    uint64_t iterative_bytes;      /* of these, what iterative devices put (ferry/iterative.h) */
     uint64_t bytes_per_sec;        /* in the last round */
     uint64_t needed_bytes_per_sec; /* to converge, when the verdict is FERRY_VERDICT_CANNOT */
 };
@@ -101,7 +103,8 @@ struct ferry_stats {
     struct ferry_wire_stats wire;
     struct ferry_downtime_stats downtime;
     struct ferry_peer_stats peer;
-    char tracker[64]; /* source: how dirty pages are found */
+    struct ferry_impaired_stats impaired; /* destination: devices that refused their state (ferry/rules.h) */
+    char tracker[64];                     /* source: how dirty pages are found */
     char channel[256];
 };
 

@@ -10,12 +10,14 @@
 
 struct converge_figures {
     uint64_t pending_bytes;          /* dirty now */
-    uint64_t previous_pending_bytes; /* dirty at the end of the round before; 0 in the first round */
+    uint64_t previous_pending_bytes; /* dirty and iterative, at the end of the round before; 0 in the first round */
     uint64_t bytes_per_sec;          /* what the channel carried in the last round; 0: not known */
     uint64_t dirty_bytes_per_sec;    /* what the guest wrote in the last round */
     uint64_t downtime_limit_ns;
-    uint64_t device_bytes;   /* device state to be sent while the guest stands still */
-    unsigned fitting_rounds; /* rounds in a row that could have switched and went on for less */
+    uint64_t device_bytes;            /* device state to be sent while the guest stands still */
+    unsigned fitting_rounds;          /* rounds in a row that could have switched and went on for less */
+    uint64_t iterative_bytes;         /* what iterative devices have pending now */
+    uint64_t iterative_bytes_per_sec; /* what they wrote in the last round */
 };
 
 struct converge_decision {

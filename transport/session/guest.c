@@ -24,6 +24,7 @@ struct ferry_guest *ferry_guest_new(const char *machine, const struct ferry_gues
     guest->ops = ops;
     guest->opaque = opaque;
     ram_map_init(&guest->ram);
+    blockers_init(&guest->blockers);
     guest->devices = device_list_new();
     if (!guest->devices)
         goto fail;
@@ -38,6 +39,9 @@ void ferry_guest_free(struct ferry_guest *guest)
 {
     if (!guest)
         return;
+    blockers_clear(&guest->blockers);
+    rules_clear(&guest->rules);
+    iterative_list_clear(&guest->iterative);
     device_list_free(guest->devices);
     ram_map_clear(&guest->ram);
     free(guest);
@@ -99,13 +103,25 @@ void ferry_guest_set_profile(struct ferry_guest *guest, const struct ferry_profi
     guest->profile = profile;
 }
 
+static int add_tracker(struct guest_trackers *trackers, const struct ferry_tracker_ops *ops, void *opaque,
+                       struct ferry_error *err)
+{
+    if (trackers->count == GUEST_TRACKERS_MAX)
+        return ferry_error_set(err, -ENOSPC, "a guest can have at most %d trackers", GUEST_TRACKERS_MAX);
+    trackers->tracker[trackers->count++] = (struct tracker){ .ops = ops, .opaque = opaque };
+    return 0;
+}
+
 int ferry_guest_add_tracker(struct ferry_guest *guest, const struct ferry_tracker_ops *ops, void *opaque,
                             struct ferry_error *err)
 {
-    if (guest->tracker_count == GUEST_TRACKERS_MAX)
-        return ferry_error_set(err, -ENOSPC, "a guest can have at most %d trackers", GUEST_TRACKERS_MAX);
-    guest->trackers[guest->tracker_count++] = (struct tracker){ .ops = ops, .opaque = opaque };
-    return 0;
+    return add_tracker(&guest->trackers, ops, opaque, err);
+}
+
+int ferry_guest_add_device_tracker(struct ferry_guest *guest, const struct ferry_tracker_ops *ops, void *opaque,
+                                   struct ferry_error *err)
+{
+    return add_tracker(&guest->device_trackers, ops, opaque, err);
 }
 
 int guest_stop(struct ferry_guest *guest, struct ferry_error *err)

@@ -3,13 +3,22 @@
 #ifndef SESSION_GUEST_PARTS_H
 #define SESSION_GUEST_PARTS_H
 
+#include "blockers.h"
 #include "device.h"
+#include "iterative_list.h"
+#include "notify.h"
 #include "ram_map.h"
+#include "rules.h"
 #include "tracker.h"
 
 #include <ferry/guest.h>
 
 #define GUEST_TRACKERS_MAX 8
+
+struct guest_trackers {
+    struct tracker tracker[GUEST_TRACKERS_MAX];
+    unsigned count;
+};
 
 struct ferry_guest {
     char machine[256];
@@ -17,9 +26,13 @@ struct ferry_guest {
     void *opaque;
     struct ram_map ram;
     struct device_list *devices;
-    const struct ferry_profile *profile; /* borrowed; NULL: newest */
-    struct tracker trackers[GUEST_TRACKERS_MAX];
-    unsigned tracker_count;
+    const struct ferry_profile *profile;   /* borrowed; NULL: newest */
+    struct guest_trackers trackers;        /* of all writes; none: ours */
+    struct guest_trackers device_trackers; /* besides, of what devices write */
+    struct iterative_list iterative;
+    struct rule_list rules;
+    struct notifier_list notifiers;
+    struct blockers blockers;
 };
 
 int guest_stop(struct ferry_guest *guest, struct ferry_error *err);

@@ -18,16 +18,23 @@ enum peer_choice {
     PEER_QEMU,
 };
 
+enum not_yet_policy {
+    NOT_YET_FAIL,
+    NOT_YET_FORCE,
+};
+
 struct ferry_options {
     uint64_t max_bandwidth; /* bytes per second; UNITS_UNLIMITED */
     uint64_t downtime_limit_ns;
     uint64_t give_up_after; /* rounds; 0: never */
     uint64_t connect_timeout_ns;
     uint64_t setup_timeout_ns;
-    uint64_t prefault;    /* 0 or 1 */
-    uint64_t tracker;     /* enum tracker_choice */
-    uint64_t peer;        /* enum peer_choice */
-    uint64_t return_path; /* 0 or 1: in the qemu dialect, where somebody answers */
+    uint64_t not_yet_limit_ns;
+    uint64_t not_yet_policy; /* enum not_yet_policy */
+    uint64_t prefault;       /* 0 or 1 */
+    uint64_t tracker;        /* enum tracker_choice */
+    uint64_t peer;           /* enum peer_choice */
+    uint64_t return_path;    /* 0 or 1: in the qemu dialect, where somebody answers */
     uint64_t suspect_after_ns;
     uint64_t lost_after_ns;
     uint64_t protocol_capabilities; /* bits offered */

@@ -56,27 +56,53 @@ static int make_own(struct precopy *precopy, uint64_t choice, struct ferry_error
     return 0;
 }
 
-/* The embedder's trackers; without any, ours: the one asked for, or the best. */
-static int watch(struct precopy *precopy, struct ferry_guest *guest, uint64_t choice, struct ferry_error *err)
+/* @first (or none) and all of the devices' trackers. */
+static int watch_with(struct precopy *precopy, const struct ferry_guest *guest, const struct tracker *first,
+                      unsigned count, struct ferry_error *err)
 {
+    struct tracker all[2 * GUEST_TRACKERS_MAX + 1];
     struct ferry_error why = { .errnum = -EIO };
-    const struct tracker *trackers = guest->trackers;
-    unsigned count = guest->tracker_count;
-    int ret;
+    unsigned extra = count > 0 ? guest->device_trackers.count : 0;
 
-    if (count == 0 && choice != TRACKER_AUTO) {
-        ret = make_own(precopy, choice, err);
-        if (ret < 0)
-            return ret;
-        trackers = &precopy->own;
-        count = 1;
-    }
-    precopy->trackers = tracker_set_new(precopy->map, trackers, count, &why);
+    for (unsigned i = 0; i < count; i++)
+        all[i] = first[i];
+    for (unsigned i = 0; i < extra; i++)
+        all[count + i] = guest->device_trackers.tracker[i];
+    precopy->trackers = tracker_set_new(precopy->map, all, count + extra, &why);
     if (precopy->trackers)
         return 0;
     if (err)
         *err = why;
     return why.errnum;
+}
+
+static int watch_own(struct precopy *precopy, const struct ferry_guest *guest, uint64_t choice, struct ferry_error *err)
+{
+    int ret = make_own(precopy, choice, err);
+
+    return ret < 0 ? ret : watch_with(precopy, guest, &precopy->own, 1, err);
+}
+
+static void drop_own(struct precopy *precopy)
+{
+    if (precopy->own.ops)
+        precopy->own_free(&precopy->own);
+    precopy->own.ops = NULL;
+}
+
+/* The embedder's trackers; without any, ours: the one asked for, or the best.  Those of devices come on top. */
+static int watch(struct precopy *precopy, struct ferry_guest *guest, uint64_t choice, struct ferry_error *err)
+{
+    if (guest->trackers.count > 0)
+        return watch_with(precopy, guest, guest->trackers.tracker, guest->trackers.count, err);
+    if (choice != TRACKER_AUTO)
+        return watch_own(precopy, guest, choice, err);
+    if (guest->device_trackers.count == 0)
+        return watch_with(precopy, guest, NULL, 0, err);
+    if (watch_own(precopy, guest, TRACKER_UFFD_ASYNC, err) == 0)
+        return 0;
+    drop_own(precopy);
+    return watch_own(precopy, guest, TRACKER_UFFD_SYNC, err);
 }
 
 int precopy_begin(struct precopy *precopy, struct ferry_guest *guest, uint64_t tracker_choice,
@@ -107,8 +133,7 @@ int precopy_begin(struct precopy *precopy, struct ferry_guest *guest, uint64_t t
 void precopy_end(struct precopy *precopy)
 {
     tracker_set_free(precopy->trackers);
-    if (precopy->own.ops)
-        precopy->own_free(&precopy->own);
+    drop_own(precopy);
     if (precopy->map) {
         free_maps(precopy->dirty, precopy->map->count);
         free_maps(precopy->populated, precopy->map->count);
@@ -184,12 +209,14 @@ int precopy_end_round(struct precopy *precopy, uint64_t downtime_limit_ns, uint6
         .dirty_bytes_per_sec = per_sec(changed * FERRY_PAGE_BYTES, took),
         .downtime_limit_ns = downtime_limit_ns,
         .device_bytes = device_bytes,
+        .iterative_bytes = precopy->iterative_bytes,
+        .iterative_bytes_per_sec = per_sec(precopy->iterative_bytes, took),
         .fitting_rounds = round->fitting,
     };
     *decision = converge_decide(figures);
     round->fitting = decision->expected_downtime_ns <= downtime_limit_ns ? round->fitting + 1 : 0;
     round->hopeless = decision->verdict == FERRY_VERDICT_CANNOT ? round->hopeless + 1 : 0;
-    round->previous_pending_bytes = figures->pending_bytes;
+    round->previous_pending_bytes = figures->pending_bytes + figures->iterative_bytes;
     round->began_ns = now;
     round->began_bytes += bytes;
     log_debug(LOG_PRECOPY, "round over: %" PRIu64 " bytes at %" PRIu64 " B/s, %" PRIu64 " bytes dirty again, %s", bytes,

@@ -35,7 +35,8 @@ struct precopy {
     struct dirty_map *dirty;     /* one per block; owned */
     struct dirty_map *populated; /* one per block, in the first round only; owned */
     uint64_t pending_pages;
-    unsigned block; /* where the walk stands */
+    uint64_t iterative_bytes; /* what devices have pending at the end of a round; the caller's to set */
+    unsigned block;           /* where the walk stands */
     uint64_t page;
     const struct ram_block *last; /* for CONTINUE */
     uint64_t normal, zero;        /* pages sent so far */

@@ -99,11 +99,21 @@ static int note_arrival(struct state_arrivals *arrivals, struct ferry_reader *re
     return 0;
 }
 
+/* Apply what was parsed, or nothing where it was refused.  A device may go on without what its post_load refuses. */
+static int commit(struct ferry_guest *guest, const struct device *device, struct state_staged *staged,
+                  struct ferry_error *err)
+{
+    int ret = device_commit(device, staged, err);
+
+    return ret < 0 && rules_impair(&guest->rules, device->idstr, device->instance_id, err) ? 0 : ret;
+}
+
 int state_sections_load(struct ferry_guest *guest, struct ferry_reader *reader, const struct section_item *item,
                         struct state_arrivals *arrivals, struct ferry_error *err)
 {
     const struct device *device = device_find(guest->devices, item->idstr, item->instance_id);
     struct state_staged *staged = NULL;
+    struct ferry_error why = { 0 };
     int ret;
 
     if (device)
@@ -115,12 +125,16 @@ int state_sections_load(struct ferry_guest *guest, struct ferry_reader *reader, 
         ferry_reader_status(reader, err);
         return ret;
     }
-    ret = device_parse_body(device, item->version_id, reader, &staged, err);
+    ret = device_parse_body(device, item->version_id, reader, &staged, &why);
+    if (ret < 0 && rules_pass_over(&guest->rules, device->idstr, device->instance_id, reader, item, &why))
+        ret = 0;
     if (ret == 0 && section_get_footer(reader, item) < 0)
-        ret = ferry_reader_status(reader, err);
+        ret = ferry_reader_status(reader, &why);
     if (ret == 0)
-        ret = device_commit(device, staged, err);
+        ret = commit(guest, device, staged, &why);
     state_staged_free(staged);
+    if (ret < 0 && err)
+        *err = why;
     return ret;
 }
 

@@ -30,6 +30,7 @@ struct ferry_reader {
     struct ferry_error error;  /* the first; errnum 0: none */
     uint64_t offset;           /* bytes consumed */
     size_t start, end;         /* what is buffered */
+    bool refused;              /* ... was ferry_reader_fail() */
     bool ended;                /* the channel gave 0 */
     _Atomic(int64_t) heard_ns; /* when the channel gave something; read by any thread */
     uint8_t buf[READER_BUFFER];
@@ -95,6 +96,7 @@ int ferry_reader_fail(struct ferry_reader *reader, int errnum, const char *forma
 
     if (reader->error.errnum)
         return reader->error.errnum;
+    reader->refused = true;
     va_start(args, format);
     ferry_error_vset(&reader->error, errnum, format, args);
     va_end(args);
@@ -132,6 +134,15 @@ int reader_fail_why(struct ferry_reader *reader, int errnum, const struct ferry_
 int64_t reader_heard_ns(const struct ferry_reader *reader)
 {
     return atomic_load_explicit(&reader->heard_ns, memory_order_relaxed);
+}
+
+bool reader_pardon(struct ferry_reader *reader)
+{
+    if (!reader->refused)
+        return false;
+    reader->refused = false;
+    memset(&reader->error, 0, sizeof(reader->error));
+    return true;
 }
 
 static size_t buffered(const struct ferry_reader *reader)

@@ -47,6 +47,14 @@ int reader_at_end(struct ferry_reader *reader);
 /* Its bytes are counted from here: for a reader of a part that was taken out of a larger stream.  Before it is used. */
 void reader_count_from(struct ferry_reader *reader, uint64_t offset);
 
+/**
+ * reader_pardon() - what ferry_reader_fail() has refused is passed over after all; reading goes on where it stopped
+ *
+ * For whoever can tell that this is a good place.  False, and nothing changes, when the channel itself has failed or
+ * nothing has.
+ */
+bool reader_pardon(struct ferry_reader *reader);
+
 struct ferry_channel *reader_channel(const struct ferry_reader *reader);
 
 /**

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* iterative_load.c - iterative devices at the destination: each section goes to its device, and each must come to END
+ */
+#include "iterative_load.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+
+int iterative_load_begin(struct iterative_loader *loader, struct ferry_guest *guest, struct section_table *sections,
+                         struct ferry_error *err)
+{
+    const struct iterative_list *list = &guest->iterative;
+
+    *loader = (struct iterative_loader){ .guest = guest, .sections = sections };
+    loader->arrivals = calloc(list->count ? list->count : 1, sizeof(*loader->arrivals));
+    if (!loader->arrivals)
+        return ferry_error_set(err, -ENOMEM, "no memory for the iterative devices");
+    for (; loader->count < list->count; loader->count++) {
+        struct iterative_arrival *arrival = &loader->arrivals[loader->count];
+
+        arrival->loader = loader;
+        arrival->device = list->devices[loader->count];
+    }
+    for (unsigned i = 0; i < loader->count; i++) {
+        const struct iterative_device *device = loader->arrivals[i].device;
+        int ret;
+
+        if (!device->ops->load.setup)
+            continue;
+        loader->arrivals[i].set_up = true;
+        ret = device->ops->load.setup(device->opaque, err);
+        if (ret < 0) {
+            ferry_error_prefix(err, "device '%s' %" PRIu32, device->idstr, device->instance_id);
+            return ret;
+        }
+    }
+    return 0;
+}
+
+void iterative_load_end(struct iterative_loader *loader)
+{
+    for (unsigned i = 0; i < loader->count; i++) {
+        const struct iterative_device *device = loader->arrivals[i].device;
+
+        if (loader->arrivals[i].set_up && device->ops->load.cleanup)
+            device->ops->load.cleanup(device->opaque);
+    }
+    free(loader->arrivals);
+    *loader = (struct iterative_loader){ 0 };
+}
+
+/* A section_load_fn: the body of one section of one device. */
+static int load_body(void *opaque, const struct section_item *item)
+{
+    struct iterative_arrival *arrival = opaque;
+    const struct iterative_device *device = arrival->device;
+    struct iterative_loader *loader = arrival->loader;
+    struct ferry_reader *reader = loader->sections->reader;
+    uint64_t began = ferry_reader_offset(reader);
+    struct ferry_error why = { 0 };
+    int ret = device->ops->load.state(device->opaque, reader, arrival->version, &why);
+
+    loader->bytes += ferry_reader_offset(reader) - began;
+    /* A load that ignored a failing getter has loaded nonsense. */
+    if (ret == 0)
+        ret = ferry_reader_status(reader, &why);
+    if (ret == 0 || rules_pass_over(&loader->guest->rules, device->idstr, device->instance_id, reader, item, &why))
+        return 0;
+    return ferry_reader_fail(reader, ret, "device '%s' %" PRIu32 ": %s", device->idstr, device->instance_id,
+                             ferry_error_text(&why));
+}
+
+static struct iterative_arrival *find(const struct iterative_loader *loader, const struct section_item *item)
+{
+    const struct iterative_device *device =
+        iterative_list_find(&loader->guest->iterative, item->idstr, item->instance_id);
+
+    for (unsigned i = 0; device && i < loader->count; i++)
+        if (loader->arrivals[i].device == device)
+            return &loader->arrivals[i];
+    return NULL;
+}
+
+int iterative_load_start(struct iterative_loader *loader, const struct section_item *item)
+{
+    struct iterative_arrival *arrival = find(loader, item);
+    struct ferry_reader *reader = loader->sections->reader;
+
+    if (!arrival || !arrival->device->ops->load.state)
+        return ferry_reader_fail(reader, -ENOENT, "iterative section '%s' instance %" PRIu32 " is not known here",
+                                 item->idstr, item->instance_id);
+    if (arrival->version)
+        return ferry_reader_fail(reader, -EPROTO, "device '%s' %" PRIu32 " starts twice", item->idstr,
+                                 item->instance_id);
+    if (item->version_id == 0 || item->version_id > arrival->device->version)
+        return ferry_reader_fail(reader, -EINVAL,
+                                 "device '%s' %" PRIu32 " in version %" PRIu32 ", 1 to %" PRIu32 " are understood",
+                                 item->idstr, item->instance_id, item->version_id, arrival->device->version);
+    arrival->version = item->version_id;
+    return section_table_start(loader->sections, item, load_body, arrival);
+}
+
+bool iterative_load_ready(const struct iterative_loader *loader)
+{
+    for (unsigned i = 0; i < loader->count; i++) {
+        const struct iterative_arrival *arrival = &loader->arrivals[i];
+        const struct ferry_iterative_ops *ops = arrival->device->ops;
+
+        if (!ops->load.switchover_ready || (arrival->version == 0 && ops->needed))
+            continue; /* all that is needed has started before the first PART comes */
+        if (!ops->load.switchover_ready(arrival->device->opaque))
+            return false;
+    }
+    return true;
+}
+
+int iterative_load_complete(const struct iterative_loader *loader, struct ferry_error *err)
+{
+    for (unsigned i = 0; i < loader->count; i++) {
+        const struct iterative_arrival *arrival = &loader->arrivals[i];
+        const struct iterative_device *device = arrival->device;
+        bool optional = device->ops->needed || !device->ops->load.state;
+
+        if (arrival->version == 0 && optional)
+            continue;
+        if (!section_table_ended(loader->sections, load_body, arrival))
+            return ferry_error_set(err, -EPROTO,
+                                   "the stream ended, but device '%s' %" PRIu32 " did not come to its end",
+                                   device->idstr, device->instance_id);
+    }
+    return 0;
+}
