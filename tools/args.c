@@ -129,7 +129,7 @@ static int take_all(struct args *args, int argc, char **argv, struct ferry_error
         if (used < 0)
             return used;
     }
-    if (args->command->positional && !args->positional)
+    if (args->command->positional && !args->positional && !args->command->may_omit)
         return ferry_error_set(err, -EINVAL, "the %s is missing", args->command->positional);
     return 0;
 }

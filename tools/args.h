@@ -28,6 +28,7 @@ struct args_command {
     const char *examples;   /* whole lines */
     const struct args_row *rows;
     const struct args_row *common; /* more rows, which several commands have; NULL: none */
+    bool may_omit;                 /* the positional */
     bool session;                  /* the settings of a migration are options, too */
 };
 

@@ -189,7 +189,7 @@ int await_run(struct await *await, const struct await_ops *ops, void *opaque, st
     if (!wait_for(await, job, ops, opaque)) {
         pthread_detach(thread);
         job_drop(job);
-        return ferry_error_set(err, -EINTR, "interrupted by %s", strsignal(await->signal));
+        return ferry_error_set_code(err, FERRY_E_CANCELLED, -EINTR, "interrupted by %s", strsignal(await->signal));
     }
     pthread_join(thread, NULL);
     result = job->result;

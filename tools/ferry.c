@@ -11,6 +11,7 @@ static const struct command commands[] = {
     { "send", "move a running guest to a destination", send_main },
     { "recv", "receive a guest, check every page of it, run it", recv_main },
     { "inspect", "what is in a migration stream, and where it is broken", inspect_main },
+    { "explain", "what an error means, and what to do about it", explain_main },
     { NULL },
 };
 

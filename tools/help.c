@@ -62,8 +62,10 @@ static void print_settings(FILE *to)
 
 void help_command(FILE *to, const struct args_command *command)
 {
-    fprintf(to, "ferry %s - %s\n\nUsage: ferry %s%s%s [OPTION...]\n", command->name, command->summary, command->name,
-            command->positional ? " " : "", command->positional ? command->positional : "");
+    fprintf(to, "ferry %s - %s\n\nUsage: ferry %s", command->name, command->summary, command->name);
+    if (command->positional)
+        fprintf(to, command->may_omit ? " [%s]" : " %s", command->positional);
+    fprintf(to, " [OPTION...]\n");
     if (command->about)
         fprintf(to, "\n%s", command->about);
     fprintf(to, "\nOptions:\n");

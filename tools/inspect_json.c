@@ -264,7 +264,8 @@ static json_t *error_of(struct builder *builder, const struct inspect_report *re
 {
     json_t *object = json_object();
 
-    put(builder, object, "code", json_integer(report->error.errnum));
+    put(builder, object, "code", json_string(ferry_code_name(report->error.code)));
+    put(builder, object, "number", json_integer(report->error.code));
     put(builder, object, "offset", unsigned_of(report->bytes));
     put(builder, object, "text", text_of(ferry_error_text(&report->error)));
     return object;

@@ -133,7 +133,7 @@ static enum exit_status judge(struct side *side, struct ferry_error *err)
         side->report.verified = true;
         if (found->mismatched == 0 && found->lost_writes == 0)
             return EXIT_DONE;
-        ret = ferry_error_set(err, -EBADMSG, "verification failed: %s", found->first);
+        ret = ferry_error_set_code(err, FERRY_E_VERIFICATION, -EBADMSG, "verification failed: %s", found->first);
     }
     side_failed(side, "verify", err);
     return EXIT_MISMATCH;

@@ -83,33 +83,21 @@ json_t *report_stats_json(const char *side, const struct ferry_stats *stats)
     return object;
 }
 
-const char *report_error_code(int errnum)
+json_t *report_error_json(const struct ferry_error *err)
 {
-    const char *name = strerrorname_np(abs(errnum));
+    const char *advice = ferry_error_advice(err);
+    json_t *object =
+        json_pack("{s:s, s:i, s:s, s:s, s:s}", "code", ferry_code_name(err->code), "number", (int)err->code, "phase",
+                  err->phase, "side", ferry_side_name(err->side), "text", err->text);
 
-    return name ? name : "EUNKNOWN";
-}
-
-/* Where a session was when it failed, which its last phase no longer says. */
-static const char *phase_of(const struct report *report)
-{
-    const struct ferry_time_stats *time = &report->stats.time;
-
-    if (report->error_phase)
-        return report->error_phase;
-    if (time->downtime_ns > 0)
-        return "device";
-    return time->setup_ns > 0 || report->stats.ram.total_bytes > 0 ? "active" : "setup";
-}
-
-static json_t *error_json(const struct report *report)
-{
-    json_t *object = json_pack("{s:s, s:s, s:s, s:s%}", "code", report_error_code(report->error.errnum), "phase",
-                               phase_of(report), "side", report->side, "text", report->error.text,
-                               strnlen(report->error.text, sizeof(report->error.text)));
-
-    if (report->error.hint[0])
-        object = with(object, "hint", json_string(report->error.hint));
+    if (err->from_peer)
+        object = with(object, "from-peer", json_true());
+    if (err->object[0])
+        object = with(object, "object", json_string(err->object));
+    if (err->offset >= 0)
+        object = with(object, "offset", json_integer(err->offset));
+    if (advice[0])
+        object = with(object, "hint", json_string(advice));
     return object;
 }
 
@@ -163,7 +151,7 @@ json_t *report_json(const struct report *report)
     if (report->verified)
         object = with(object, "verify", verify_json(&report->verify));
     if (report->error.errnum)
-        object = with(object, "error", error_json(report));
+        object = with(object, "error", report_error_json(&report->error));
     return object;
 }
 

@@ -17,7 +17,6 @@ struct report {
     const char *side;         /* "source", "destination" */
     struct ferry_stats stats; /* all zero when there was no session */
     struct ferry_error error; /* errnum 0: none */
-    const char *error_phase;  /* what was being done; NULL: the session, whose figures tell */
     bool cancelled;           /* by a signal */
     bool guest_known;         /* there is a guest, and its figures */
     bool guest_runs;          /* here, and it was looked at */
@@ -38,8 +37,8 @@ void report_figures(const json_t *stats, struct progress_figures *figures);
 /* One object of both sides', each may be NULL; the parts that one asks for first stand at the top. */
 json_t *report_merge(json_t *source, json_t *destination);
 
-/* "ECONNREFUSED" */
-const char *report_error_code(int errnum);
+/* {"code", "number", "phase", "side", "text"} and what else is known; NULL when out of memory. */
+json_t *report_error_json(const struct ferry_error *err);
 
 /* Write @object and a newline; 0 or a negative errno with @err set. */
 int report_write(FILE *to, json_t *object, bool pretty, struct ferry_error *err);

@@ -227,8 +227,10 @@ int side_migrate(struct side *side, struct ferry_error *err)
 
 enum exit_status side_failed(struct side *side, const char *phase, const struct ferry_error *err)
 {
+    bool is_source = !strcmp(side->report.side, "source");
+
     side->report.error = *err;
-    side->report.error_phase = phase;
+    ferry_error_where(&side->report.error, is_source ? FERRY_SIDE_SOURCE : FERRY_SIDE_DESTINATION, phase);
     side->report.cancelled = await_signal(side->await) != 0;
     return err->errnum == -EOWNERDEAD ? EXIT_UNCERTAIN : EXIT_FAILED;
 }

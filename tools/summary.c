@@ -4,6 +4,7 @@
 
 #include "units.h"
 
+#include <ferry/codes.h>
 #include <ferry/memory.h>
 #include <inttypes.h>
 #include <stdbool.h>
@@ -174,4 +175,6 @@ void summary_error(FILE *to, const char *who, const json_t *report)
     fprintf(to, "%s: %s\n", who, text(error, "text"));
     if (has(error, "hint"))
         fprintf(to, "hint: %s\n", text(error, "hint"));
+    if (ferry_code_find(text(error, "code")))
+        fprintf(to, "more: ferry explain %s\n", text(error, "code"));
 }

@@ -64,12 +64,12 @@ static int load_prologue(struct destination *destination, struct ferry_error *er
     if (ret < 0)
         return ferry_reader_status(reader, err);
     if (strcmp(config.machine, destination->guest->machine))
-        return ferry_error_set(err, -EINVAL, "%s: the source is a machine '%s', this is a '%s'",
-                               ferry_channel_label(destination->session->chan), config.machine,
-                               destination->guest->machine);
+        return ferry_error_set_code(
+            err, FERRY_E_MACHINE_MISMATCH, -EINVAL, "%s: the source is a machine '%s', this is a '%s'",
+            ferry_channel_label(destination->session->chan), config.machine, destination->guest->machine);
     if (config.capabilities > 0)
-        return ferry_error_set(err, -ENOTSUP, "%s: capability '%s' is not understood",
-                               ferry_channel_label(destination->session->chan), config.capability[0]);
+        return ferry_error_set_code(err, FERRY_E_UNKNOWN_CAPABILITY, -ENOTSUP, "%s: capability '%s' is not understood",
+                                    ferry_channel_label(destination->session->chan), config.capability[0]);
     return 0;
 }
 
@@ -91,7 +91,8 @@ static int load_ram(struct destination *destination, const struct section_item *
 static int load_first(struct destination *destination, const struct section_item *item)
 {
     if (strcmp(item->idstr, RAM_SECTION_NAME) || item->instance_id != 0)
-        return ferry_reader_fail(destination->reader, -ENOENT, "iterative section '%s' is not known here", item->idstr);
+        return reader_fail_code(destination->reader, FERRY_E_UNKNOWN_SECTION, item->idstr, -ENOENT,
+                                "iterative section '%s' is not known here", item->idstr);
     if (item->version_id != RAM_SECTION_VERSION)
         return ferry_reader_fail(destination->reader, -EPROTO, "memory in version %" PRIu32 ", only %d is understood",
                                  item->version_id, RAM_SECTION_VERSION);
@@ -105,8 +106,8 @@ static int load_first(struct destination *destination, const struct section_item
 static int load_next(struct destination *destination, const struct section_item *item)
 {
     if (!destination->ram_started || item->id != destination->ram_id)
-        return ferry_reader_fail(destination->reader, -EPROTO, "section %" PRIu32 " goes on but was never started",
-                                 item->id);
+        return reader_fail_code(destination->reader, FERRY_E_UNKNOWN_SECTION, NULL, -EPROTO,
+                                "section %" PRIu32 " goes on but was never started", item->id);
     return load_ram(destination, item);
 }
 
@@ -129,8 +130,8 @@ static int load_command(struct destination *destination, const struct section_it
     case COMMAND_SWITCHOVER_START:
         break;
     default:
-        return ferry_reader_fail(reader, -ENOTSUP, "command %u (%s) is not understood", item->command,
-                                 section_command_name(item->command));
+        return reader_fail_code(reader, FERRY_E_UNKNOWN_COMMAND, NULL, -ENOTSUP, "command %u (%s) is not understood",
+                                item->command, section_command_name(item->command));
     }
     if (item->bytes != expected)
         return ferry_reader_fail(reader, -EPROTO, "command %s with %u bytes instead of %u",
@@ -184,8 +185,9 @@ static int load_end(struct destination *destination, struct ferry_error *err)
     int ret;
 
     if (!destination->ram_ended)
-        return ferry_error_set(err, -EPROTO, "%s: the stream ended, but memory did not come to its end",
-                               ferry_channel_label(destination->session->chan));
+        return ferry_error_set_code(err, FERRY_E_MEMORY_INCOMPLETE, -EPROTO,
+                                    "%s: the stream ended, but memory did not come to its end",
+                                    ferry_channel_label(destination->session->chan));
     ret = section_get_vmdesc(destination->reader, &bytes);
     if (ret == 0)
         ret = ferry_reader_skip(destination->reader, bytes);
@@ -225,8 +227,11 @@ static int destination_run(struct ferry_session *session, struct ferry_error *er
         ram_loader_init(&destination.ram, &loader_ops, &destination, destination.placer);
         ret = destination_load(&destination, err);
     }
-    if (ret < 0)
+    if (ret < 0) {
+        session_error_where(session, FERRY_SIDE_DESTINATION, err);
         destination_peer_failed(&destination.peer, err);
+        session_error_where(session, FERRY_SIDE_DESTINATION, err); /* the cause may have become another */
+    }
     state_arrivals_clear(&destination.arrivals);
     ram_loader_clear(&destination.ram);
     placer_free(destination.placer);
@@ -238,7 +243,8 @@ struct ferry_session *ferry_destination_start(struct ferry_guest *guest, struct 
                                               const struct ferry_options *options, struct ferry_error *err)
 {
     if (!(ferry_channel_directions(chan) & FERRY_READ)) {
-        ferry_error_set(err, -EINVAL, "%s: cannot be read, so nothing can be received", ferry_channel_label(chan));
+        ferry_error_set_code(err, FERRY_E_ONE_WAY_CHANNEL, -EINVAL, "%s: cannot be read, so nothing can be received",
+                             ferry_channel_label(chan));
         return NULL;
     }
     return session_start(guest, chan, options, destination_run, err);

@@ -128,8 +128,10 @@ int guest_stop(struct ferry_guest *guest, struct ferry_error *err)
 {
     int ret = guest->ops->stop(guest->opaque, err);
 
-    if (ret < 0)
+    if (ret < 0) {
         ferry_error_prefix(err, "stopping the guest");
+        ferry_error_code(err, FERRY_E_GUEST_NOT_STOPPED);
+    }
     return ret;
 }
 
@@ -137,8 +139,10 @@ int guest_start(struct ferry_guest *guest, struct ferry_error *err)
 {
     int ret = guest->ops->start(guest->opaque, err);
 
-    if (ret < 0)
+    if (ret < 0) {
         ferry_error_prefix(err, "starting the guest");
+        ferry_error_code(err, FERRY_E_GUEST_NOT_STARTED);
+    }
     return ret;
 }
 
@@ -160,7 +164,7 @@ static int provide_block(struct ferry_guest *guest, const char *name, uint64_t l
 int guest_announced_block(struct ferry_guest *guest, const char *name, uint64_t length, struct ram_block **block,
                           struct ferry_error *err)
 {
-    int ret;
+    int ret = 0;
 
     *block = ram_map_find(&guest->ram, name);
     if (!*block && guest->ops->provide_block) {
@@ -170,10 +174,13 @@ int guest_announced_block(struct ferry_guest *guest, const char *name, uint64_t 
         *block = ram_map_find(&guest->ram, name);
     }
     if (!*block)
-        return ferry_error_set(err, -ENOENT, "block '%s' of %" PRIu64 " bytes is not known here", name, length);
-    if ((*block)->info.length != length)
-        return ferry_error_set(err, -EINVAL,
-                               "block '%s' has %" PRIu64 " bytes at the source and %" PRIu64 " bytes here", name,
-                               length, (*block)->info.length);
-    return 0;
+        ret = ferry_error_set_code(err, FERRY_E_UNKNOWN_BLOCK, -ENOENT,
+                                   "block '%s' of %" PRIu64 " bytes is not known here", name, length);
+    else if ((*block)->info.length != length)
+        ret = ferry_error_set_code(err, FERRY_E_BLOCK_LENGTH, -EINVAL,
+                                   "block '%s' has %" PRIu64 " bytes at the source and %" PRIu64 " bytes here", name,
+                                   length, (*block)->info.length);
+    if (ret < 0)
+        ferry_error_object(err, "%s", name);
+    return ret;
 }

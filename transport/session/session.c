@@ -105,6 +105,14 @@ void session_note_step(struct ferry_session *session, enum session_step step)
     session_stats_unlock(session);
 }
 
+void session_error_where(struct ferry_session *session, enum ferry_side side, struct ferry_error *err)
+{
+    enum ferry_phase phase = session_stats_lock(session)->phase;
+
+    session_stats_unlock(session);
+    ferry_error_where(err, side, ferry_phase_name(phase));
+}
+
 /* The run function has returned: one of the final phases, and the reason. */
 static void finish(struct ferry_session *session, int ret, const struct ferry_error *why)
 {
@@ -119,6 +127,7 @@ static void finish(struct ferry_session *session, int ret, const struct ferry_er
         move_to(session, FERRY_PHASE_UNCERTAIN, NULL);
     } else if (progress->cancel) {
         cancelled_error(&progress->error);
+        ferry_error_where(&progress->error, why->side, ferry_phase_name(progress->stats.phase));
         move_to(session, FERRY_PHASE_CANCELLED, NULL);
     } else {
         progress->error = *why;

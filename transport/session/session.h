@@ -75,6 +75,9 @@ void session_note_peer(struct ferry_session *session, const char *dialect, uint6
 /* What a run function returns: the root cause in @err may have another errno than @ret, which found it. */
 int session_result(int ret, const struct ferry_error *err);
 
+/* Note in @err, where it does not say so already, that it was found at @side in the phase of now. */
+void session_error_where(struct ferry_session *session, enum ferry_side side, struct ferry_error *err);
+
 /* Change figures between these two; keep it short. */
 struct ferry_stats *session_stats_lock(struct ferry_session *session);
 void session_stats_unlock(struct ferry_session *session);

@@ -124,11 +124,11 @@ static int hopeless(struct source *source, const struct converge_figures *figure
 
     if (patience == 0 || source->precopy.round.hopeless < patience)
         return 0;
-    ferry_error_set(err, -ETIME,
-                    "cannot converge: the guest writes %" PRIu64 " MiB/s and the channel carries %" PRIu64
-                    " MiB/s; %" PRIu64 " MiB/s would be needed",
-                    figures->dirty_bytes_per_sec >> 20, figures->bytes_per_sec >> 20,
-                    decision->needed_bytes_per_sec >> 20);
+    ferry_error_set_code(err, FERRY_E_CANNOT_CONVERGE, -ETIME,
+                         "cannot converge: the guest writes %" PRIu64 " MiB/s and the channel carries %" PRIu64
+                         " MiB/s; %" PRIu64 " MiB/s would be needed",
+                         figures->dirty_bytes_per_sec >> 20, figures->bytes_per_sec >> 20,
+                         decision->needed_bytes_per_sec >> 20);
     ferry_error_hint(err, "raise max-bandwidth or downtime-limit, or slow the guest down");
     return -ETIME;
 }
@@ -235,11 +235,15 @@ static int source_run(struct ferry_session *session, struct ferry_error *err)
         return -ENOMEM;
     writer_set_limit(source.writer, session->limit);
     ret = source_migrate(&source, err);
+    if (ret < 0)
+        session_error_where(session, FERRY_SIDE_SOURCE, err);
     if (ret < 0 && ret != -EOWNERDEAD)
         source_undo(&source, err);
     source_peer_close(&source.peer);
     precopy_end(&source.precopy);
     ferry_writer_free(source.writer);
+    if (ret < 0)
+        session_error_where(session, FERRY_SIDE_SOURCE, err); /* the cause may have become another */
     return session_result(ret, err);
 }
 
@@ -247,7 +251,8 @@ struct ferry_session *ferry_source_start(struct ferry_guest *guest, struct ferry
                                          const struct ferry_options *options, struct ferry_error *err)
 {
     if (!(ferry_channel_directions(chan) & FERRY_WRITE)) {
-        ferry_error_set(err, -EINVAL, "%s: cannot be written, so nothing can be sent", ferry_channel_label(chan));
+        ferry_error_set_code(err, FERRY_E_ONE_WAY_CHANNEL, -EINVAL, "%s: cannot be written, so nothing can be sent",
+                             ferry_channel_label(chan));
         return NULL;
     }
     return session_start(guest, chan, options, source_run, err);

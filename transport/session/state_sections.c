@@ -3,6 +3,7 @@
 #include "state_sections.h"
 
 #include "json.h"
+#include "reader.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -119,8 +120,8 @@ int state_sections_load(struct ferry_guest *guest, struct ferry_reader *reader, 
     if (device)
         ret = note_arrival(arrivals, reader, device);
     else
-        ret = ferry_reader_fail(reader, -ENOENT, "device '%s' instance %" PRIu32 " does not exist here", item->idstr,
-                                item->instance_id);
+        ret = reader_fail_code(reader, FERRY_E_UNKNOWN_DEVICE, item->idstr, -ENOENT,
+                               "device '%s' instance %" PRIu32 " does not exist here", item->idstr, item->instance_id);
     if (ret < 0) {
         ferry_reader_status(reader, err);
         return ret;
@@ -143,12 +144,19 @@ static bool may_be_absent(const struct device *device)
     return device->desc && device->desc->hooks.needed;
 }
 
+static int absent(const struct device *device, struct ferry_error *err)
+{
+    ferry_error_set_code(err, FERRY_E_DEVICE_MISSING, -EPROTO,
+                         "the stream ended, but no state came for device '%s' instance %" PRIu32, device->idstr,
+                         device->instance_id);
+    ferry_error_object(err, "%s", device->idstr);
+    return -EPROTO;
+}
+
 int state_sections_complete(struct ferry_guest *guest, const struct state_arrivals *arrivals, struct ferry_error *err)
 {
     for (struct device *d = device_first(guest->devices); d; d = device_next(d))
         if (!may_be_absent(d) && (d->number >= arrivals->count || !arrivals->arrived[d->number]))
-            return ferry_error_set(err, -EPROTO,
-                                   "the stream ended, but no state came for device '%s' instance %" PRIu32, d->idstr,
-                                   d->instance_id);
+            return absent(d, err);
     return 0;
 }
