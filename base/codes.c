@@ -222,6 +222,11 @@ static const struct ferry_code_info rows[] = {
       "The name of the option is not known, its value is out of bounds or has no unit, or the option cannot be "
       "changed while a migration runs. Nothing was changed.",
       "'ferry send --help' lists the options with their values" },
+    { FERRY_E_BLOCKED, -EPERM, "blocked", "the guest may not be migrated now",
+      "Something holds the guest where it is, and says why: a device in a state that cannot be moved, or work that "
+      "must "
+      "not be interrupted. Nothing was sent.",
+      "wait until the reason is gone, or take away what it names" },
 
     { FERRY_E_GUEST_NOT_STOPPED, -EIO, "guest-not-stopped", "the guest could not be stopped for the switch",
       "To hand over the last pages and the devices the guest must stand still, and the hypervisor failed to stop it. "

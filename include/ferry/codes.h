@@ -74,6 +74,7 @@ enum ferry_code {
     FERRY_E_CANCELLED = 602,
     FERRY_E_OUT_OF_TIME = 603,
     FERRY_E_BAD_OPTION = 604,
+    FERRY_E_BLOCKED = 605,
 
     /* the switch */
     FERRY_E_GUEST_NOT_STOPPED = 701,

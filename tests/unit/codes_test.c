@@ -66,6 +66,7 @@ static const struct {
     { 602, "cancelled" },
     { 603, "out-of-time" },
     { 604, "bad-option" },
+    { 605, "blocked" },
     { 701, "guest-not-stopped" },
     { 702, "guest-not-started" },
     { 703, "uncertain" },

@@ -33,7 +33,7 @@ static int refuse(const struct blockers *blockers, struct ferry_error *err)
         return 0;
     for (unsigned i = 0; i < blockers->count && used < sizeof(all); i++)
         used += (size_t)snprintf(all + used, sizeof(all) - used, "%s%s", used ? "; " : "", blockers->reasons[i].reason);
-    return ferry_error_set(err, -EPERM, "the guest cannot be migrated now: %.400s", all);
+    return ferry_error_set_code(err, FERRY_E_BLOCKED, -EPERM, "the guest cannot be migrated now: %.400s", all);
 }
 
 int blockers_check(struct blockers *blockers, struct ferry_error *err)

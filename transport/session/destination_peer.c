@@ -142,22 +142,22 @@ void destination_peer_close(struct destination_peer *peer)
 
 int destination_peer_open_path(struct destination_peer *peer)
 {
-    struct ferry_error err;
+    struct ferry_error err = { 0 };
 
     if (!peer->path)
         peer->path = return_path_open(peer->reader, &err);
-    return peer->path ? 0 : ferry_reader_fail(peer->reader, -ENOTSUP, "%s", err.text);
+    return peer->path ? 0 : reader_fail_why(peer->reader, -ENOTSUP, &err);
 }
 
 int destination_peer_ping(struct destination_peer *peer, uint32_t cookie)
 {
-    struct ferry_error err;
+    struct ferry_error err = { 0 };
     int ret;
 
     if (!peer->path)
         return ferry_reader_fail(peer->reader, -EPROTO, "a ping without a return path to answer on");
     ret = return_path_pong(peer->path, cookie, &err);
-    return ret < 0 ? ferry_reader_fail(peer->reader, ret, "%s", err.text) : 0;
+    return ret < 0 ? reader_fail_why(peer->reader, ret, &err) : 0;
 }
 
 /* ---- items ----------------------------------------------------------------------------------------------------- */
@@ -270,7 +270,8 @@ static int wait_commit(struct destination_peer *peer, struct ferry_error *err)
     if (ret < 0)
         return ferry_reader_status(peer->reader, err);
     if (memcmp(token, peer->token, sizeof(token)) != 0)
-        return ferry_error_set(err, -EPROTO, "the right to run came with another migration's token");
+        return ferry_error_set_code(err, FERRY_E_BAD_TOKEN, -EPROTO,
+                                    "the right to run came with another migration's token");
     return 0;
 }
 

@@ -47,8 +47,9 @@ static void *liveness_thread(void *opaque)
 
         silent = clock_now_ns() - (heard > began ? heard : began);
         if (silent >= (int64_t)liveness->lost_ns) {
-            ferry_error_set(&err, -ETIMEDOUT, "the other side is lost: nothing was heard of it for %.1f s",
-                            (double)silent / NS_PER_SEC);
+            ferry_error_set_code(&err, FERRY_E_PEER_SILENT, -ETIMEDOUT,
+                                 "the other side is lost: nothing was heard of it for %.1f s",
+                                 (double)silent / NS_PER_SEC);
             ferry_error_hint(&err, "is its host up, and the network in between?");
             liveness->ops->lost(liveness->opaque, &err);
             break;

@@ -67,7 +67,7 @@ static const struct option_row *find(const char *name, struct ferry_error *err)
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
         if (!strcmp(rows[i].name, name))
             return &rows[i];
-    ferry_error_set(err, -ENOENT, "there is no option '%s'", name);
+    ferry_error_set_code(err, FERRY_E_BAD_OPTION, -ENOENT, "there is no option '%s'", name);
     return NULL;
 }
 
@@ -90,7 +90,8 @@ int options_check_live(const char *name, struct ferry_error *err)
     if (!row)
         return -ENOENT;
     if (!row->live)
-        return ferry_error_set(err, -EPERM, "option '%s' cannot be changed while a migration runs", name);
+        return ferry_error_set_code(err, FERRY_E_BAD_OPTION, -EPERM,
+                                    "option '%s' cannot be changed while a migration runs", name);
     return 0;
 }
 
@@ -140,6 +141,7 @@ int ferry_options_set(struct ferry_options *options, const char *name, const cha
         ret = ferry_error_set(err, -ERANGE, "'%s' is out of bounds", value);
     if (ret < 0) {
         ferry_error_prefix(err, "option %s", name);
+        ferry_error_code(err, FERRY_E_BAD_OPTION);
         return ret;
     }
     memcpy((char *)options + row->offset, &parsed, sizeof(parsed));
@@ -217,9 +219,10 @@ int ferry_capabilities_set(struct ferry_options *options, const char *name, cons
     if (ret < 0)
         return ret;
     if (!on && strcmp(value, "off"))
-        return ferry_error_set(err, -EINVAL, "capability %s: '%s' is neither on nor off", name, value);
+        return ferry_error_set_code(err, FERRY_E_BAD_OPTION, -EINVAL, "capability %s: '%s' is neither on nor off", name,
+                                    value);
     if (on && !info.supported)
-        return ferry_error_set(err, -ENOTSUP, "capability %s: not in this release", name);
+        return ferry_error_set_code(err, FERRY_E_BAD_OPTION, -ENOTSUP, "capability %s: not in this release", name);
     if (on)
         *offered(options, set) |= info.bit;
     else

@@ -192,9 +192,28 @@ static int get_text(struct rest *rest, char *to, size_t room)
     return 0;
 }
 
+/* What a refusal is among all that can go wrong. */
+static enum ferry_code code_of(enum hello_code code)
+{
+    switch (code) {
+    case HELLO_NO_VERSION:
+        return FERRY_E_PROTOCOL_VERSION;
+    case HELLO_FOREIGN:
+        return FERRY_E_NOT_A_STREAM;
+    case HELLO_DUPLICATE:
+    case HELLO_STRAY:
+    case HELLO_CLOSED:
+        return FERRY_E_FOREIGN_CONNECTION;
+    case HELLO_TOO_LATE:
+        return FERRY_E_OUT_OF_TIME;
+    default:
+        return FERRY_E_BAD_HELLO;
+    }
+}
+
 static int get_refusal(struct rest rest, enum hello_code code, struct hello_refusal *refusal, struct ferry_error *err)
 {
-    struct ferry_error why = { .errnum = -EPERM };
+    struct ferry_error why = { .errnum = -EPERM, .code = code_of(code), .offset = -1 };
 
     if (get_text(&rest, why.text, sizeof(why.text)) < 0 || get_text(&rest, why.hint, sizeof(why.hint)) < 0 ||
         rest.bytes > 0)
@@ -263,8 +282,9 @@ int hello_unknown(const char *label, const uint8_t first[HELLO_PEEK_BYTES], stru
         ferry_error_set(err, -EPROTO, "%s: a page connection of a QEMU (multifd) without its main connection", label);
         ferry_error_hint(err, "set multifd off in that QEMU");
     } else {
-        ferry_error_set(err, -EPROTO, "%s: not a migration stream: begins with %02x %02x %02x %02x", label, first[0],
-                        first[1], first[2], first[3]);
+        ferry_error_set_code(err, FERRY_E_NOT_A_STREAM, -EPROTO,
+                             "%s: not a migration stream: begins with %02x %02x %02x %02x", label, first[0], first[1],
+                             first[2], first[3]);
         ferry_error_hint(err, "is there another service, or TLS on one side only?");
     }
     return -EPROTO;
@@ -290,6 +310,7 @@ int hello_refusal_set(struct hello_refusal *refusal, enum hello_code code, const
     refusal->code = code;
     ferry_error_vset(&refusal->why, -EPROTO, format, args);
     va_end(args);
+    ferry_error_code(&refusal->why, code_of(code));
     return -EPROTO;
 }
 

@@ -25,8 +25,9 @@ static ssize_t receive_rest(struct ferry_channel *chan, uint8_t *data, size_t ha
         return ret;
     length = load_be32(data + 8);
     if (length > max_bytes - HELLO_HEAD_BYTES)
-        return ferry_error_set(err, -EPROTO, "%s: a hello or answer of %u bytes, at most %zu are allowed",
-                               ferry_channel_label(chan), length, max_bytes - HELLO_HEAD_BYTES);
+        return ferry_error_set_code(err, FERRY_E_BAD_HELLO, -EPROTO,
+                                    "%s: a hello or answer of %u bytes, at most %zu are allowed",
+                                    ferry_channel_label(chan), length, max_bytes - HELLO_HEAD_BYTES);
     if (length > 0)
         ret = ferry_channel_read_all(chan, data + HELLO_HEAD_BYTES, length, err);
     return ret < 0 ? ret : HELLO_HEAD_BYTES + (ssize_t)length;
@@ -51,8 +52,10 @@ int hello_receive(struct ferry_channel *chan, const uint8_t first[HELLO_PEEK_BYT
     if (bytes < 0)
         return (int)bytes;
     ret = hello_decode(data, (size_t)bytes, hello, err);
-    if (ret < 0)
+    if (ret < 0) {
         ferry_error_prefix(err, "%s", ferry_channel_label(chan));
+        ferry_error_code(err, FERRY_E_BAD_HELLO);
+    }
     return ret;
 }
 
@@ -87,18 +90,30 @@ static ssize_t receive_answer(struct ferry_channel *chan, uint8_t data[ANSWER_MA
     int ret = ferry_channel_read_all(chan, data, HELLO_PEEK_BYTES, err);
 
     if (ret == -EPIPE || ret == -ECONNRESET) {
-        ferry_error_set(err, -EPROTO, "%s: the destination hung up instead of answering the hello",
-                        ferry_channel_label(chan));
+        ferry_error_set_code(err, FERRY_E_BAD_HELLO, -EPROTO,
+                             "%s: the destination hung up instead of answering the hello", ferry_channel_label(chan));
         ferry_error_hint(err, "a QEMU, or a ferry without the ferry dialect, needs a source with --peer qemu");
         return -EPROTO;
     }
     if (ret == 0 && !hello_is_answer(data)) {
-        ferry_error_set(err, -EPROTO, "%s: not an answer to a hello: begins with %02x %02x %02x %02x",
-                        ferry_channel_label(chan), data[0], data[1], data[2], data[3]);
+        ferry_error_set_code(err, FERRY_E_BAD_HELLO, -EPROTO,
+                             "%s: not an answer to a hello: begins with %02x %02x %02x %02x", ferry_channel_label(chan),
+                             data[0], data[1], data[2], data[3]);
         ferry_error_hint(err, "does something else listen there?");
         return -EPROTO;
     }
     return ret < 0 ? ret : receive_rest(chan, data, HELLO_PEEK_BYTES, ANSWER_MAX_BYTES, err);
+}
+
+static int refused(const struct ferry_error *why, struct ferry_error *err)
+{
+    ferry_error_set_code(err, why->code, -EPERM, "the destination refuses: %s", why->text);
+    ferry_error_where(err, FERRY_SIDE_DESTINATION, NULL);
+    if (err)
+        err->from_peer = true;
+    if (why->hint[0])
+        ferry_error_hint(err, "%s", why->hint);
+    return -EPERM;
 }
 
 int hello_receive_answer(struct ferry_channel *chan, const struct hello *hello, struct hello_answer *answer,
@@ -115,11 +130,10 @@ int hello_receive_answer(struct ferry_channel *chan, const struct hello *hello, 
     ret = hello_decode_answer(data, (size_t)bytes, &got, &refusal, err);
     if (ret == 0 && refusal.code == HELLO_AGREED)
         ret = check_answer(hello, &got, err);
-    if (ret == 0 && refusal.code != HELLO_AGREED) {
-        ret = ferry_error_set(err, -EPERM, "the destination refuses: %s", refusal.why.text);
-        if (refusal.why.hint[0])
-            ferry_error_hint(err, "%s", refusal.why.hint);
-    }
+    if (ret < 0)
+        ferry_error_code(err, FERRY_E_BAD_HELLO);
+    if (ret == 0 && refusal.code != HELLO_AGREED)
+        ret = refused(&refusal.why, err);
     if (ret < 0)
         ferry_error_prefix(err, "%s", ferry_channel_label(chan));
     else

@@ -7,6 +7,7 @@
 #include "return_path.h"
 
 #include "bytes.h"
+#include "reader.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -165,7 +166,8 @@ static int decode_name(struct ferry_reader *reader, const struct row *row, struc
     size_t at = (size_t)row->name_at, bytes = message->payload[at];
 
     if (bytes == 0 || at + 1 + bytes != message->bytes || memchr(message->payload + at + 1, '\0', bytes))
-        return ferry_reader_fail(reader, -EPROTO, "return path: %s with a broken block name", row->name);
+        return reader_fail_code(reader, FERRY_E_BAD_RETURN_MESSAGE, NULL, -EPROTO,
+                                "return path: %s with a broken block name", row->name);
     memcpy(message->block, message->payload + at + 1, bytes);
     message->block[bytes] = '\0';
     return 0;
@@ -182,10 +184,12 @@ int return_path_get(struct ferry_reader *reader, struct return_path_message *mes
         return ret;
     row = find_row(message->type);
     if (!row)
-        return ferry_reader_fail(reader, -EPROTO, "return path: a message of unknown type 0x%04x", message->type);
+        return reader_fail_code(reader, FERRY_E_BAD_RETURN_MESSAGE, NULL, -EPROTO,
+                                "return path: a message of unknown type 0x%04x", message->type);
     if (message->bytes < row->least || message->bytes > row->most)
-        return ferry_reader_fail(reader, -EPROTO, "return path: %s with %u bytes instead of %u to %u", row->name,
-                                 message->bytes, row->least, row->most);
+        return reader_fail_code(reader, FERRY_E_BAD_RETURN_MESSAGE, NULL, -EPROTO,
+                                "return path: %s with %u bytes instead of %u to %u", row->name, message->bytes,
+                                row->least, row->most);
     ret = ferry_get_bytes(reader, message->payload, message->bytes);
     if (ret < 0)
         return ret;
