@@ -82,11 +82,30 @@ int ferry_guest_add_legacy_device(struct ferry_guest *guest, const char *idstr, 
     return device_add_legacy(guest->devices, idstr, instance_id, ops, device, err) ? 0 : err->errnum;
 }
 
+static int set_iterative_model(struct iterative_device *device, const struct ferry_model *model,
+                               struct ferry_error *err)
+{
+    struct ferry_error why;
+    struct ferry_model *copy = model_copy(model, &why);
+
+    if (!copy) {
+        if (err)
+            *err = why;
+        return why.errnum;
+    }
+    model_free(device->model);
+    device->model = copy;
+    return 0;
+}
+
 int ferry_guest_set_model(struct ferry_guest *guest, const char *idstr, unsigned instance_id,
                           const struct ferry_model *model, struct ferry_error *err)
 {
+    struct iterative_device *iterative = iterative_list_find(&guest->iterative, idstr, instance_id);
     struct device *device = device_find(guest->devices, idstr, instance_id);
 
+    if (iterative)
+        return set_iterative_model(iterative, model, err);
     if (!device)
         return ferry_error_set(err, -ENOENT, "there is no device '%s' %u to be of a model", idstr, instance_id);
     return device_set_model(device, model, err);

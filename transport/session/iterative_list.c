@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* iterative_list.c - the iterative devices of a guest, in the order in which they were added */
 #include "guest_parts.h"
+#include "model.h"
 #include "ram_section.h"
 
 #include <errno.h>
@@ -10,8 +11,12 @@
 
 void iterative_list_clear(struct iterative_list *list)
 {
-    while (list->count > 0)
-        free(list->devices[--list->count]);
+    while (list->count > 0) {
+        struct iterative_device *device = list->devices[--list->count];
+
+        model_free(device->model);
+        free(device);
+    }
 }
 
 struct iterative_device *iterative_list_find(const struct iterative_list *list, const char *idstr, uint32_t instance_id)

@@ -4,6 +4,7 @@
 #define SESSION_ITERATIVE_LIST_H
 
 #include <ferry/iterative.h>
+#include <ferry/model.h>
 
 struct iterative_device {
     char idstr[256];
@@ -11,6 +12,7 @@ struct iterative_device {
     uint32_t version;
     const struct ferry_iterative_ops *ops; /* borrowed, with what follows */
     void *opaque;
+    struct ferry_model *model; /* owned; NULL: its name says what it is */
 };
 
 /* Zero-initialise; clear in the end. */

@@ -65,18 +65,18 @@ static int add_settings(struct builder *b, struct manifest_device *to, const str
 }
 
 /* A device without a description: its versions are all that is known. */
-static struct schema_part *opaque_parts(struct builder *b, const struct device *device)
+static struct schema_part *opaque_parts(struct builder *b, const char *name, uint32_t version, uint32_t minimum)
 {
     struct schema_part *part = arena_get(b->manifest->arena, sizeof(*part), b->err);
 
     if (!part)
         return NULL;
     *part = (struct schema_part){
-        .name = copy_text(b, device->idstr),
+        .name = copy_text(b, name),
         .where = "",
-        .version = (uint32_t)device->legacy.version_id,
-        .described = (uint32_t)device->legacy.minimum_version_id,
-        .minimum = (uint32_t)device->legacy.minimum_version_id,
+        .version = version,
+        .described = minimum,
+        .minimum = minimum,
         .flags = SCHEMA_PART_IN_USE | SCHEMA_PART_OPAQUE,
     };
     return part->name ? part : NULL;
@@ -105,7 +105,9 @@ static int add_forms(struct builder *b, struct manifest_device *to, const struct
     int ret;
 
     if (!device->desc)
-        return add_form(b, &last, opaque_parts(b, device));
+        return add_form(b, &last,
+                        opaque_parts(b, device->idstr, (uint32_t)device->legacy.version_id,
+                                     (uint32_t)device->legacy.minimum_version_id));
     ret = add_form(b, &last,
                    schema_of(b->manifest->arena, device->desc, profile, source ? device->opaque : NULL, b->err));
     for (unsigned i = 0; ret == 0 && i < converters->count && forms < MANIFEST_FORMS_MAX; i++) {
@@ -190,4 +192,35 @@ struct manifest *manifest_build(const struct manifest_of *of, struct ferry_error
         return b.manifest;
     manifest_free(b.manifest);
     return NULL;
+}
+
+int manifest_add_iterative(struct manifest *manifest, const struct manifest_iterative *info, struct ferry_error *err)
+{
+    struct ferry_error unnamed;
+    struct builder b = { .manifest = manifest, .err = err ? err : &unnamed };
+    struct manifest_device *to = arena_get(manifest->arena, sizeof(*to), b.err), **last = &manifest->devices;
+    struct manifest_form **last_form;
+    unsigned count = 1;
+    int ret;
+
+    if (!to)
+        return -ENOMEM;
+    for (; *last; last = &(*last)->next)
+        count++;
+    if (count > MANIFEST_DEVICES_MAX)
+        return ferry_error_set(err, -E2BIG, "more than %d devices", MANIFEST_DEVICES_MAX);
+    to->idstr = copy_text(&b, info->idstr);
+    to->model = copy_text(&b, info->model ? info->model->id : info->idstr);
+    if (!to->idstr || !to->model)
+        return -ENOMEM;
+    to->instance_id = info->instance_id;
+    to->alias_id = MANIFEST_NO_ALIAS;
+    to->flags = MANIFEST_DEVICE_ITERATIVE | (info->optional ? MANIFEST_DEVICE_OPTIONAL : 0) |
+                (info->in_use ? MANIFEST_DEVICE_IN_USE : 0);
+    last_form = &to->forms;
+    ret = add_settings(&b, to, info->model);
+    if (ret == 0)
+        ret = add_form(&b, &last_form, opaque_parts(&b, info->idstr, info->version, 1));
+    *last = to;
+    return ret;
 }

@@ -33,9 +33,10 @@ enum manifest_block_flags {
 };
 
 enum manifest_device_flags {
-    MANIFEST_DEVICE_OPTIONAL = 1, /* sent only when needed */
-    MANIFEST_DEVICE_IN_USE = 2,   /* needed now */
-    MANIFEST_DEVICE_LEGACY = 4,   /* a pair of functions: nobody knows its fields */
+    MANIFEST_DEVICE_OPTIONAL = 1,  /* sent only when needed */
+    MANIFEST_DEVICE_IN_USE = 2,    /* needed now */
+    MANIFEST_DEVICE_LEGACY = 4,    /* a pair of functions: nobody knows its fields */
+    MANIFEST_DEVICE_ITERATIVE = 8, /* moves in rounds, like memory */
 };
 
 struct manifest_block {
@@ -93,6 +94,19 @@ struct manifest_of {
 
 /* NULL with @err set. */
 struct manifest *manifest_build(const struct manifest_of *of, struct ferry_error *err);
+
+/* A device that moves in rounds: what manifest_build() cannot know.  Nothing is borrowed. */
+struct manifest_iterative {
+    const char *idstr;
+    uint32_t instance_id;
+    uint32_t version;                /* 1 to this one can be loaded */
+    bool optional;                   /* sent only when needed */
+    bool in_use;                     /* needed now */
+    const struct ferry_model *model; /* NULL: idstr says what it is */
+};
+
+/* Appends it.  A failure leaves @manifest fit only to be freed. */
+int manifest_add_iterative(struct manifest *manifest, const struct manifest_iterative *info, struct ferry_error *err);
 
 /* NULL is legal. */
 void manifest_free(struct manifest *manifest);

@@ -154,5 +154,13 @@ const struct manifest_form *manifest_compare_device(const struct manifest_device
         return NULL;
     }
     compare_settings(here, there, reasons);
+    if ((here->flags ^ there->flags) & MANIFEST_DEVICE_ITERATIVE) {
+        bool there_rounds = there->flags & MANIFEST_DEVICE_ITERATIVE;
+
+        reasons_add(reasons, FERRY_E_DEVICE_VERSION, "device '%s' %" PRIu32 ": moves %s at the source, %s here",
+                    there->idstr, there->instance_id, there_rounds ? "in rounds" : "at once",
+                    there_rounds ? "at once" : "in rounds");
+        return NULL;
+    }
     return choose_form(here, there, reasons, warnings);
 }
