@@ -7,7 +7,7 @@
  *
  *     hint 1 MiB   recvmsg 300K  recvmsg EAGAIN  RCVLOWAT=256K  poll ........ recvmsg 256K   (hint 468K left)
  *
- * A hint that was wrong costs LOWAT_PATIENCE_MS and nothing else: the reader then looks whether anything is there, and
+ * A hint that was wrong costs LOWAT_PATIENCE_NS and nothing else: the reader then looks whether anything is there, and
  * falls back to being woken by the first byte.
  *
  * Shutting the socket down wakes whoever polls it; channel.c then says why.
@@ -30,7 +30,7 @@
 #include <unistd.h>
 
 #define LOWAT_MAX_BYTES   (256 * 1024)
-#define LOWAT_PATIENCE_MS 2
+#define LOWAT_PATIENCE_NS (200 * 1000) /* a hint that was wrong must not be felt in a pause of a few milliseconds */
 #define UNIX_BUFFER_BYTES (1024 * 1024)
 #define LISTEN_BACKLOG    256
 
@@ -59,13 +59,15 @@ static void set_lowat(struct socket_channel *sock, size_t bytes)
 static int wait_readable(struct socket_channel *sock)
 {
     size_t want = sock->expected < sock->lowat_max ? sock->expected : sock->lowat_max;
+    struct timespec patience = { 0, LOWAT_PATIENCE_NS };
+    struct pollfd polled = { .fd = sock->fd, .events = POLLIN };
     int ret;
 
     set_lowat(sock, want ? want : 1);
     if (sock->lowat > 1) {
-        ret = wait_fd(sock->fd, POLLIN, -1, LOWAT_PATIENCE_MS);
-        if (ret != 0)
-            return ret;
+        ret = ppoll(&polled, 1, &patience, NULL);
+        if (ret > 0)
+            return 1;
         /* Setting it wakes nobody, but poll looks again. */
         set_lowat(sock, 1);
     }

@@ -129,8 +129,9 @@ static void wait_for_bytes(struct ferry_session *session, uint64_t bytes)
     struct ferry_stats stats;
 
     do {
+        ferry_session_wait(session, 1, NULL);
         ferry_session_stats(session, &stats);
-        assert_true(ferry_session_wait(session, 1, NULL) == -ETIMEDOUT || stats.wire.bytes >= bytes);
+        assert_true(stats.phase < FERRY_PHASE_COMPLETED || stats.wire.bytes >= bytes);
     } while (stats.wire.bytes < bytes);
 }
 
@@ -211,23 +212,54 @@ static void a_cancel_leaves_the_guest_at_the_source(void **state)
 static void a_lost_destination_leaves_the_guest_at_the_source(void **state)
 {
     struct ferry_options *options = slowly("20MiB/s");
+    struct machine here, there;
+    struct ferry_channel *pair[2];
+    struct ferry_session *source, *destination;
+    struct ferry_error err;
+
+    machine_open(&here, "test");
+    machine_open(&there, "test");
+    memset(here.memory, 7, BYTES);
+    assert_int_equal(machine_start(&here, NULL), 0);
+    assert_int_equal(ferry_channel_pair(pair, NULL), 0);
+    destination = ferry_destination_start(there.guest, pair[1], NULL, NULL);
+    source = ferry_source_start(here.guest, pair[0], options, NULL);
+    wait_for_bytes(source, 100000);
+    ferry_channel_shutdown(pair[1], FERRY_READ_WRITE);
+    assert_true(ferry_session_wait(source, FERRY_NO_DEADLINE, &err) < 0);
+    assert_true(strlen(err.text) > 10);
+    assert_true(here.started);
+    assert_true(ferry_session_wait(destination, FERRY_NO_DEADLINE, &err) < 0);
+    assert_int_equal(there.starts, 0);
+    ferry_session_free(source);
+    ferry_session_free(destination);
+    ferry_channel_unref(pair[0]);
+    ferry_channel_unref(pair[1]);
+    ferry_options_free(options);
+    machine_close(&here);
+    machine_close(&there);
+}
+
+/* Nobody who knows the dialect is there: the source gives up after its set-up time. */
+static void an_unanswered_hello_ends_in_time(void **state)
+{
+    struct ferry_options *options = ferry_options_new();
     struct machine here;
     struct ferry_channel *pair[2];
     struct ferry_session *source;
     struct ferry_error err;
 
+    assert_int_equal(ferry_options_set(options, "setup-timeout", "50ms", NULL), 0);
     machine_open(&here, "test");
-    memset(here.memory, 7, BYTES);
     assert_int_equal(machine_start(&here, NULL), 0);
     assert_int_equal(ferry_channel_pair(pair, NULL), 0);
     source = ferry_source_start(here.guest, pair[0], options, NULL);
-    wait_for_bytes(source, 100000);
-    ferry_channel_unref(pair[1]);
-    assert_true(ferry_session_wait(source, FERRY_NO_DEADLINE, &err) < 0);
-    assert_true(strlen(err.text) > 10);
+    assert_int_equal(ferry_session_wait(source, FERRY_NO_DEADLINE, &err), -ETIMEDOUT);
+    assert_non_null(strstr(err.text, "hello"));
     assert_true(here.started);
     ferry_session_free(source);
     ferry_channel_unref(pair[0]);
+    ferry_channel_unref(pair[1]);
     ferry_options_free(options);
     machine_close(&here);
 }
@@ -321,6 +353,7 @@ int main(void)
         cmocka_unit_test(a_busy_guest_crosses_whole),
         cmocka_unit_test(a_cancel_leaves_the_guest_at_the_source),
         cmocka_unit_test(a_lost_destination_leaves_the_guest_at_the_source),
+        cmocka_unit_test(an_unanswered_hello_ends_in_time),
         cmocka_unit_test(another_machine_is_refused),
         cmocka_unit_test(the_limit_can_be_changed_while_it_runs),
         cmocka_unit_test(what_cannot_converge_is_given_up_with_the_rate_it_needs),

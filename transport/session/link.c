@@ -26,7 +26,7 @@ struct link {
     struct link_figures figures;
     struct ferry_error error;
     uint8_t token[RETURN_PATH_TOKEN_BYTES];
-    uint32_t ping_cookie;
+    uint32_t ping_cookie, ponged;
     int64_t ping_ns; /* 0: none is out */
 };
 
@@ -99,6 +99,7 @@ static void note_message(struct link *link, const struct return_path_message *me
             break_locked(link, &why);
         break;
     case RETURN_PATH_PONG:
+        link->ponged = message->value;
         if (link->ping_ns && message->value == link->ping_cookie) {
             if (!link->figures.round_trip_ns || now - link->ping_ns < link->figures.round_trip_ns)
                 link->figures.round_trip_ns = now - link->ping_ns;
@@ -213,27 +214,43 @@ void link_pinged(struct link *link, uint32_t cookie)
     pthread_mutex_unlock(&link->lock);
 }
 
-int link_wait(struct link *link, enum link_event event, int64_t deadline_ns, struct ferry_error *err)
+/* Called with the lock held: wait for a message or the end.  0 to look again. */
+static int wait_change(struct link *link, int64_t deadline_ns, struct ferry_error *err)
 {
     struct timespec when = clock_timespec(deadline_ns);
+
+    if (link->error.errnum) {
+        if (err)
+            *err = link->error;
+        return link->error.errnum;
+    }
+    if (deadline_ns < 0) {
+        pthread_cond_wait(&link->changed, &link->lock);
+        return 0;
+    }
+    if (pthread_cond_timedwait(&link->changed, &link->lock, &when) == ETIMEDOUT)
+        return ferry_error_set(err, -ETIMEDOUT, "%s: no answer came in time", ferry_channel_label(link->chan));
+    return 0;
+}
+
+int link_wait(struct link *link, enum link_event event, int64_t deadline_ns, struct ferry_error *err)
+{
     int ret = 0;
 
     pthread_mutex_lock(&link->lock);
-    while (!(link->events & event) && !link->error.errnum && ret != ETIMEDOUT) {
-        if (deadline_ns < 0)
-            pthread_cond_wait(&link->changed, &link->lock);
-        else
-            ret = pthread_cond_timedwait(&link->changed, &link->lock, &when);
-    }
-    if (link->events & event) {
-        ret = 0;
-    } else if (link->error.errnum) {
-        ret = link->error.errnum;
-        if (err)
-            *err = link->error;
-    } else {
-        ret = ferry_error_set(err, -ETIMEDOUT, "%s: no answer came in time", ferry_channel_label(link->chan));
-    }
+    while (ret == 0 && !(link->events & event))
+        ret = wait_change(link, deadline_ns, err);
+    pthread_mutex_unlock(&link->lock);
+    return ret;
+}
+
+int link_wait_pong(struct link *link, uint32_t cookie, int64_t deadline_ns, struct ferry_error *err)
+{
+    int ret = 0;
+
+    pthread_mutex_lock(&link->lock);
+    while (ret == 0 && link->ponged < cookie)
+        ret = wait_change(link, deadline_ns, err);
     pthread_mutex_unlock(&link->lock);
     return ret;
 }

@@ -49,6 +49,9 @@ void link_pinged(struct link *link, uint32_t cookie);
 /* Wait until @event has come.  0, -ETIMEDOUT at the deadline (clock_now_ns(); negative: none), or the link's error. */
 int link_wait(struct link *link, enum link_event event, int64_t deadline_ns, struct ferry_error *err);
 
+/* Wait until the ping with this cookie, or a later one, was answered; likewise. */
+int link_wait_pong(struct link *link, uint32_t cookie, int64_t deadline_ns, struct ferry_error *err);
+
 /* The link's error, or 0.  Thread: any. */
 int link_status(struct link *link, struct ferry_error *err);
 

@@ -133,32 +133,48 @@ static int hopeless(struct source *source, const struct converge_figures *figure
     return -ETIME;
 }
 
-/* Rounds, until what is left is worth stopping the guest for. */
-static int source_iterate(struct source *source, struct ferry_error *err)
+/* Everything dirty goes out, then the trackers are asked: what do the figures say? */
+static int source_round(struct source *source, struct converge_decision *decision, struct ferry_error *err)
 {
-    struct converge_decision decision;
     struct converge_figures figures;
     bool more;
     int ret;
 
     do {
-        do {
-            ret = send_section(source, SECTION_PART, &more, err);
-            if (ret == 0)
-                ret = source_peer_look(&source->peer, err);
-        } while (ret == 0 && more);
+        ret = send_section(source, SECTION_PART, &more, err);
         if (ret == 0)
-            ret = ferry_writer_flush(source->writer, err);
-        if (ret == 0)
-            ret = precopy_end_round(&source->precopy, atomic_load(&source->session->downtime_limit_ns),
-                                    source->device_bytes, &figures, &decision, err);
+            ret = source_peer_look(&source->peer, err);
+    } while (ret == 0 && more);
+    if (ret == 0)
+        ret = ferry_writer_flush(source->writer, err);
+    if (ret == 0)
+        ret = precopy_end_round(&source->precopy, atomic_load(&source->session->downtime_limit_ns),
+                                source->device_bytes, &figures, decision, err);
+    if (ret < 0)
+        return ret;
+    note_pages(source);
+    note_round(source, &figures, decision);
+    return hopeless(source, &figures, decision, err);
+}
+
+/* Rounds, until what is left is worth stopping the guest for: that is decided once more after the destination has
+ * caught up. */
+static int source_iterate(struct source *source, struct ferry_error *err)
+{
+    struct converge_decision decision;
+    bool caught_up = false;
+    int ret;
+
+    for (;;) {
+        ret = source_round(source, &decision, err);
+        if (ret < 0 || (decision.verdict == FERRY_VERDICT_SWITCH && caught_up))
+            return ret;
+        caught_up = decision.verdict == FERRY_VERDICT_SWITCH;
+        if (caught_up)
+            ret = source_peer_catch_up(&source->peer, err);
         if (ret < 0)
             return ret;
-        note_pages(source);
-        note_round(source, &figures, &decision);
-        ret = hopeless(source, &figures, &decision, err);
-    } while (ret == 0 && decision.verdict != FERRY_VERDICT_SWITCH);
-    return ret;
+    }
 }
 
 static int source_stop(struct source *source, struct ferry_error *err)

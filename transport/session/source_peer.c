@@ -214,6 +214,17 @@ int source_peer_look(struct source_peer *peer, struct ferry_error *err)
     return 0;
 }
 
+int source_peer_catch_up(struct source_peer *peer, struct ferry_error *err)
+{
+    int ret;
+
+    if (!peer->link)
+        return 0;
+    ping(peer);
+    ret = ferry_writer_flush(peer->writer, err);
+    return ret == 0 ? link_wait_pong(peer->link, peer->pings, FERRY_NO_DEADLINE, err) : ret;
+}
+
 void source_peer_lend(struct source_peer *peer)
 {
     pthread_mutex_unlock(&peer->stream_lock);

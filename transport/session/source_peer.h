@@ -43,6 +43,10 @@ int source_peer_agree(struct source_peer *peer, struct ferry_error *err);
 /* Between sections: ask for the round trip now and then, note figures, and see whether the destination gave up. */
 int source_peer_look(struct source_peer *peer, struct ferry_error *err);
 
+/* Wait, while the guest runs, until the destination has loaded everything that was sent: what is still under way would
+ * otherwise be loaded while the guest stands still.  At once where nobody answers. */
+int source_peer_catch_up(struct source_peer *peer, struct ferry_error *err);
+
 /* Nothing will be put for a while: let heartbeats go out meanwhile; and the end of that. */
 void source_peer_lend(struct source_peer *peer);
 void source_peer_claim(struct source_peer *peer);
