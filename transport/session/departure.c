@@ -105,8 +105,9 @@ static int not_yet(struct departure *departure, const struct ferry_error *why, s
                  options->not_yet_limit_ns / NS_PER_MS, why->text);
         return 1;
     }
-    ferry_error_set(err, -ETIMEDOUT, "after %" PRIu64 " ms still not ready to be moved: %.400s",
-                    options->not_yet_limit_ns / NS_PER_MS, why->text);
+    ferry_error_set_code(err, FERRY_E_DEVICE_NOT_READY, -ETIMEDOUT,
+                         "after %" PRIu64 " ms still not ready to be moved: %.400s",
+                         options->not_yet_limit_ns / NS_PER_MS, why->text);
     ferry_error_hint(err, "raise not-yet-limit, or let not-yet-policy be force");
     return -ETIMEDOUT;
 }

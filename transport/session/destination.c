@@ -7,6 +7,7 @@
  */
 #include "destination_peer.h"
 #include "guest_parts.h"
+#include "landing.h"
 #include "log.h"
 #include "options.h"
 #include "placer.h"
@@ -27,9 +28,9 @@ struct destination {
     struct ferry_reader *reader; /* the peer's */
     struct placer *placer;
     struct ram_loader ram;
+    struct landing landing;
     struct state_arrivals arrivals;
-    uint32_t ram_id;
-    bool ram_started, ram_ended;
+    bool ram_started;
 };
 
 static int announce(void *opaque, const char *name, uint64_t length, struct ram_block **block, struct ferry_error *err)
@@ -49,6 +50,7 @@ static void note_progress(struct destination *destination)
     stats->ram.normal_pages = destination->ram.counts.normal;
     stats->ram.zero_pages = destination->ram.counts.zero;
     stats->wire.bytes = ferry_reader_offset(destination->reader);
+    landing_stats(&destination->landing, stats);
     session_stats_unlock(destination->session);
 }
 
@@ -73,17 +75,12 @@ static int load_prologue(struct destination *destination, struct ferry_error *er
     return 0;
 }
 
-static int load_ram(struct destination *destination, const struct section_item *item)
+/* A section_load_fn. */
+static int load_ram(void *opaque, const struct section_item *item)
 {
-    int ret;
+    struct destination *destination = opaque;
+    int ret = ram_get_body(&destination->ram, destination->reader);
 
-    if (destination->ram_ended)
-        return ferry_reader_fail(destination->reader, -EPROTO, "memory goes on after its end");
-    ret = ram_get_body(&destination->ram, destination->reader);
-    if (ret == 0)
-        ret = section_get_footer(destination->reader, item);
-    if (ret == 0 && item->type == SECTION_END)
-        destination->ram_ended = true;
     note_progress(destination);
     return ret;
 }
@@ -91,24 +88,14 @@ static int load_ram(struct destination *destination, const struct section_item *
 static int load_first(struct destination *destination, const struct section_item *item)
 {
     if (strcmp(item->idstr, RAM_SECTION_NAME) || item->instance_id != 0)
-        return reader_fail_code(destination->reader, FERRY_E_UNKNOWN_SECTION, item->idstr, -ENOENT,
-                                "iterative section '%s' is not known here", item->idstr);
+        return landing_start(&destination->landing, item);
     if (item->version_id != RAM_SECTION_VERSION)
         return ferry_reader_fail(destination->reader, -EPROTO, "memory in version %" PRIu32 ", only %d is understood",
                                  item->version_id, RAM_SECTION_VERSION);
     if (destination->ram_started)
         return ferry_reader_fail(destination->reader, -EPROTO, "memory starts twice");
     destination->ram_started = true;
-    destination->ram_id = item->id;
-    return load_ram(destination, item);
-}
-
-static int load_next(struct destination *destination, const struct section_item *item)
-{
-    if (!destination->ram_started || item->id != destination->ram_id)
-        return reader_fail_code(destination->reader, FERRY_E_UNKNOWN_SECTION, NULL, -EPROTO,
-                                "section %" PRIu32 " goes on but was never started", item->id);
-    return load_ram(destination, item);
+    return section_table_start(&destination->landing.sections, item, load_ram, destination);
 }
 
 static int answer_ping(struct destination *destination)
@@ -156,7 +143,7 @@ static int load_items(struct destination *destination, struct ferry_error *err)
             break;
         case SECTION_PART:
         case SECTION_END:
-            ret = load_next(destination, &item);
+            ret = landing_next(&destination->landing, &item);
             break;
         case SECTION_FULL:
             ret = state_sections_load(destination->guest, destination->reader, &item, &destination->arrivals, err);
@@ -184,7 +171,7 @@ static int load_end(struct destination *destination, struct ferry_error *err)
     uint32_t bytes;
     int ret;
 
-    if (!destination->ram_ended)
+    if (!section_table_ended(&destination->landing.sections, load_ram, destination))
         return ferry_error_set_code(err, FERRY_E_MEMORY_INCOMPLETE, -EPROTO,
                                     "%s: the stream ended, but memory did not come to its end",
                                     ferry_channel_label(destination->session->chan));
@@ -193,7 +180,8 @@ static int load_end(struct destination *destination, struct ferry_error *err)
         ret = ferry_reader_skip(destination->reader, bytes);
     if (ret < 0)
         return ferry_reader_status(destination->reader, err);
-    return state_sections_complete(destination->guest, &destination->arrivals, err);
+    ret = state_sections_complete(destination->guest, &destination->arrivals, err);
+    return ret == 0 ? landing_complete(&destination->landing, err) : ret;
 }
 
 static int destination_load(struct destination *destination, struct ferry_error *err)
@@ -203,6 +191,8 @@ static int destination_load(struct destination *destination, struct ferry_error 
 
     if (ret == 0)
         ret = session_enter(session, FERRY_PHASE_ACTIVE, err);
+    if (ret == 0)
+        ret = landing_active(&destination->landing, err);
     if (ret == 0)
         ret = load_items(destination, err);
     if (ret == 0)
@@ -223,6 +213,8 @@ static int destination_run(struct ferry_session *session, struct ferry_error *er
         destination.placer = placer_direct_new(&session->guest->ram, session->options.prefault, err);
         ret = destination.placer ? 0 : -ENOMEM;
     }
+    if (ret == 0)
+        ret = landing_begin(&destination.landing, session->guest, destination.reader, err);
     if (ret == 0) {
         ram_loader_init(&destination.ram, &loader_ops, &destination, destination.placer);
         ret = destination_load(&destination, err);
@@ -232,6 +224,7 @@ static int destination_run(struct ferry_session *session, struct ferry_error *er
         destination_peer_failed(&destination.peer, err);
         session_error_where(session, FERRY_SIDE_DESTINATION, err); /* the cause may have become another */
     }
+    landing_end(&destination.landing, ret);
     state_arrivals_clear(&destination.arrivals);
     ram_loader_clear(&destination.ram);
     placer_free(destination.placer);

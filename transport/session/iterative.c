@@ -52,6 +52,8 @@ static int close_section(struct iterative *iterative, const struct iterative_tur
 {
     iterative->bytes += ferry_writer_offset(iterative->writer) - began;
     if (ret < 0) {
+        ferry_error_code(err, FERRY_E_DEVICE_NOT_SAVED);
+        ferry_error_object(err, "%s", turn->device->idstr);
         ferry_error_prefix(err, "device '%s' %" PRIu32, turn->device->idstr, turn->device->instance_id);
         return ret;
     }

@@ -3,6 +3,8 @@
  */
 #include "iterative_load.h"
 
+#include "reader.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -67,8 +69,11 @@ static int load_body(void *opaque, const struct section_item *item)
         ret = ferry_reader_status(reader, &why);
     if (ret == 0 || rules_pass_over(&loader->guest->rules, device->idstr, device->instance_id, reader, item, &why))
         return 0;
-    return ferry_reader_fail(reader, ret, "device '%s' %" PRIu32 ": %s", device->idstr, device->instance_id,
-                             ferry_error_text(&why));
+    if (why.code == FERRY_E_NONE || why.code == ferry_code_of_errnum(why.errnum))
+        ferry_error_code(&why, FERRY_E_DEVICE_REFUSED);
+    ferry_error_object(&why, "%s", device->idstr);
+    ferry_error_prefix(&why, "device '%s' %" PRIu32, device->idstr, device->instance_id);
+    return reader_fail_why(reader, ret, &why);
 }
 
 static struct iterative_arrival *find(const struct iterative_loader *loader, const struct section_item *item)
@@ -88,15 +93,16 @@ int iterative_load_start(struct iterative_loader *loader, const struct section_i
     struct ferry_reader *reader = loader->sections->reader;
 
     if (!arrival || !arrival->device->ops->load.state)
-        return ferry_reader_fail(reader, -ENOENT, "iterative section '%s' instance %" PRIu32 " is not known here",
-                                 item->idstr, item->instance_id);
+        return reader_fail_code(reader, FERRY_E_UNKNOWN_SECTION, item->idstr, -ENOENT,
+                                "iterative section '%s' instance %" PRIu32 " is not known here", item->idstr,
+                                item->instance_id);
     if (arrival->version)
         return ferry_reader_fail(reader, -EPROTO, "device '%s' %" PRIu32 " starts twice", item->idstr,
                                  item->instance_id);
     if (item->version_id == 0 || item->version_id > arrival->device->version)
-        return ferry_reader_fail(reader, -EINVAL,
-                                 "device '%s' %" PRIu32 " in version %" PRIu32 ", 1 to %" PRIu32 " are understood",
-                                 item->idstr, item->instance_id, item->version_id, arrival->device->version);
+        return reader_fail_code(reader, FERRY_E_DEVICE_VERSION, item->idstr, -EINVAL,
+                                "device '%s' %" PRIu32 " in version %" PRIu32 ", 1 to %" PRIu32 " are understood",
+                                item->idstr, item->instance_id, item->version_id, arrival->device->version);
     arrival->version = item->version_id;
     return section_table_start(loader->sections, item, load_body, arrival);
 }

@@ -55,7 +55,7 @@ int landing_complete(struct landing *landing, struct ferry_error *err)
     if (ret == 0) {
         ret = rules_self_check(&landing->guest->rules, err);
         if (ret < 0)
-            ferry_error_prefix(err, "self-check");
+            ferry_error_code(err, FERRY_E_DEVICE_SELF_CHECK);
     }
     return ret;
 }

@@ -109,7 +109,7 @@ bool rules_pass_over(struct rule_list *list, const char *idstr, uint32_t instanc
     if (ferry_reader_peek(reader, 5, &next) == 5 && next[0] == SECTION_FOOTER && load_be32(next + 1) == item->id)
         return rules_impair(list, idstr, instance_id, why);
     if (refusal.errnum)
-        ferry_reader_fail(reader, refusal.errnum, "%s", why->text);
+        reader_fail_why(reader, refusal.errnum, why);
     return false;
 }
 

@@ -2,6 +2,8 @@
 /* section_table.c - who reads the body of a section that goes on: by the id that its START has given it */
 #include "section_table.h"
 
+#include "reader.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -57,7 +59,8 @@ int section_table_next(struct section_table *table, const struct section_item *i
     struct section_entry *entry = find(table, item->id);
 
     if (!entry)
-        return ferry_reader_fail(table->reader, -EPROTO, "section %" PRIu32 " goes on but was never started", item->id);
+        return reader_fail_code(table->reader, FERRY_E_UNKNOWN_SECTION, NULL, -EPROTO,
+                                "section %" PRIu32 " goes on but was never started", item->id);
     if (entry->ended)
         return ferry_reader_fail(table->reader, -EPROTO, "section %" PRIu32 " goes on after its end", item->id);
     return load_one(table, item, entry);

@@ -5,11 +5,13 @@
  *      '---------------- setup ---------------------' '------ active ------' '---------- device ----------------'
  *                                     the guest runs  ------------------------|  stands still
  *
- * What the two sides say to each other around this is source_peer.c's.  The guest is the source's until the right to
- * run was given away (ferry dialect) or the last flush has succeeded (qemu dialect): whatever fails before, it is
- * started again here.
+ * Iterative devices have sections of their own between those of memory; what they and others are asked and told on the
+ * way is departure.c's.  What the two sides say to each other around this is source_peer.c's.  The guest is the
+ * source's until the right to run was given away (ferry dialect) or the last flush has succeeded (qemu dialect):
+ * whatever fails before, it is started again here.
  */
 #include "clock.h"
+#include "departure.h"
 #include "log.h"
 #include "precopy.h"
 #include "ram_section.h"
@@ -32,6 +34,7 @@ struct source {
     struct ferry_writer *writer;
     struct source_peer peer;
     struct precopy precopy;
+    struct departure departure;
     uint64_t device_bytes; /* of state, estimated before and known after it was sent */
     bool stopped;          /* the guest stands still, or tried to */
 };
@@ -65,7 +68,9 @@ static int source_setup(struct source *source, struct ferry_error *err)
     ram_put_blocks(writer, &source->guest->ram);
     ram_put_eos(writer);
     section_put_footer(writer, RAM_SECTION_ID);
-    ret = ferry_writer_flush(writer, err);
+    ret = departure_setup(&source->departure, RAM_SECTION_ID + 1, err);
+    if (ret == 0)
+        ret = ferry_writer_flush(writer, err);
     stats = session_stats_lock(session);
     stats->time.setup_ns = clock_now_ns() - session->started_ns;
     stats->ram.total_bytes = source->guest->ram.total_bytes;
@@ -82,6 +87,7 @@ static void note_pages(struct source *source)
     stats->ram.normal_pages = source->precopy.normal;
     stats->ram.zero_pages = source->precopy.zero;
     stats->wire.bytes = writer_flushed(source->writer);
+    departure_stats(&source->departure, stats);
     session_stats_unlock(source->session);
 }
 
@@ -143,10 +149,13 @@ static int source_round(struct source *source, struct converge_decision *decisio
     do {
         ret = send_section(source, SECTION_PART, &more, err);
         if (ret == 0)
+            ret = departure_some(&source->departure, &more, err);
+        if (ret == 0)
             ret = source_peer_look(&source->peer, err);
     } while (ret == 0 && more);
     if (ret == 0)
         ret = ferry_writer_flush(source->writer, err);
+    source->precopy.iterative_bytes = departure_pending(&source->departure);
     if (ret == 0)
         ret = precopy_end_round(&source->precopy, atomic_load(&source->session->downtime_limit_ns),
                                 source->device_bytes, &figures, decision, err);
@@ -162,12 +171,14 @@ static int source_round(struct source *source, struct converge_decision *decisio
 static int source_iterate(struct source *source, struct ferry_error *err)
 {
     struct converge_decision decision;
-    bool caught_up = false;
+    bool caught_up = false, now = false;
     int ret;
 
     for (;;) {
         ret = source_round(source, &decision, err);
-        if (ret < 0 || (decision.verdict == FERRY_VERDICT_SWITCH && caught_up))
+        if (ret == 0 && decision.verdict == FERRY_VERDICT_SWITCH && caught_up)
+            ret = departure_may_switch(&source->departure, &now, err);
+        if (ret < 0 || now)
             return ret;
         caught_up = decision.verdict == FERRY_VERDICT_SWITCH;
         if (caught_up)
@@ -187,7 +198,7 @@ static int source_stop(struct source *source, struct ferry_error *err)
     ret = guest_stop(source->guest, err);
     source_peer_claim(&source->peer);
     session_note_step(source->session, SESSION_STOPPED);
-    return ret;
+    return ret == 0 ? departure_stopped(&source->departure, err) : ret;
 }
 
 /* The guest stands still: the last pages, then the devices, then the end. */
@@ -207,7 +218,10 @@ static int source_switch(struct source *source, struct ferry_error *err)
         ret = send_section(source, SECTION_END, &more, err);
     session_note_step(session, SESSION_PAGES_PUT);
     if (ret == 0)
-        ret = state_sections_save(source->guest, source->writer, RAM_SECTION_ID + 1, &source->device_bytes, err);
+        ret = departure_complete(&source->departure, err);
+    if (ret == 0)
+        ret = state_sections_save(source->guest, source->writer, departure_next_id(&source->departure),
+                                  &source->device_bytes, err);
     if (ret == 0)
         ret = source_peer_hand_over(&source->peer, err);
     stats = session_stats_lock(session);
@@ -224,6 +238,8 @@ static int source_migrate(struct source *source, struct ferry_error *err)
 
     if (ret == 0)
         ret = session_enter(source->session, FERRY_PHASE_ACTIVE, err);
+    if (ret == 0)
+        ret = departure_active(&source->departure, err);
     if (ret == 0)
         ret = source_iterate(source, err);
     if (ret == 0)
@@ -250,11 +266,14 @@ static int source_run(struct ferry_session *session, struct ferry_error *err)
     if (!source.writer)
         return -ENOMEM;
     writer_set_limit(source.writer, session->limit);
-    ret = source_migrate(&source, err);
+    ret = departure_begin(&source.departure, session, source.writer, err);
+    if (ret == 0)
+        ret = source_migrate(&source, err);
     if (ret < 0)
         session_error_where(session, FERRY_SIDE_SOURCE, err);
     if (ret < 0 && ret != -EOWNERDEAD)
         source_undo(&source, err);
+    departure_end(&source.departure, ret, ret < 0 && ret != -EOWNERDEAD);
     source_peer_close(&source.peer);
     precopy_end(&source.precopy);
     ferry_writer_free(source.writer);
@@ -271,5 +290,7 @@ struct ferry_session *ferry_source_start(struct ferry_guest *guest, struct ferry
                              ferry_channel_label(chan));
         return NULL;
     }
+    if (departure_allowed(guest, err) < 0)
+        return NULL;
     return session_start(guest, chan, options, source_run, err);
 }

@@ -82,6 +82,7 @@ int ferry_reader_status(const struct ferry_reader *reader, struct ferry_error *e
 /* What failed is described: now where. */
 static int stop(struct ferry_reader *reader)
 {
+    reader->refused = true;
     if (!reader->error.object[0])
         ferry_error_object(&reader->error, "%s", ferry_channel_label(reader->chan));
     ferry_error_offset(&reader->error, reader->offset);
@@ -96,7 +97,6 @@ int ferry_reader_fail(struct ferry_reader *reader, int errnum, const char *forma
 
     if (reader->error.errnum)
         return reader->error.errnum;
-    reader->refused = true;
     va_start(args, format);
     ferry_error_vset(&reader->error, errnum, format, args);
     va_end(args);
