@@ -144,7 +144,11 @@ class Failure(Case):
         self.assert_guest_went_on(send, report)
         self.assertEqual(report["verdict"], "cannot-converge")
         self.assertIn("cannot converge", report["error"]["text"])
-        self.failed(recv)
+        # What the source found is what the destination reports, too.
+        told = self.failed(recv)["error"]
+        self.assertIs(told.pop("from-peer"), True)
+        self.assertEqual(told, report["error"])
+        self.assertEqual((told["code"], told["side"], told["phase"]), ("cannot-converge", "source", "active"))
 
     def test_something_that_is_no_migration(self):
         path = self.path("noise")
