@@ -4,7 +4,7 @@
  *   name         how                                                        needs
  *   uffd-async   write-protection resolved by the kernel, PAGEMAP_SCAN      Linux 6.7, userfaultfd
  *   uffd-sync    write-protection, a thread resolves each first write       Linux 5.7, userfaultfd
- *   (kvm-log     the hypervisor's own log: the embedder registers it)
+ *   (kvm-log, kvm-ring: the hypervisor's own account, which the embedder registers: see ferry/kvm.h)
  *
  * tracker_set ORs any number of them into one bitmap per block.
  *
