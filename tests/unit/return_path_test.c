@@ -104,12 +104,12 @@ static void every_length_is_held_to_its_bounds(void **state)
         uint16_t type, bytes;
         const char *expect;
     } rows[] = {
-        { 0, 0, "unknown type" },        { 8, 4, "unknown type" },       { 1, 3, "shut with 3" },
-        { 2, 5, "pong with 5" },         { 3, 13, "req-pages-id with" }, { 3, 269, "req-pages-id with" },
-        { 4, 11, "req-pages with" },     { 5, 1, "recv-bitmap with" },   { 6, 0, "resume-ack with" },
-        { 7, 1, "switchover-ack" },      { 0x4601, 1, "agreed with 1" }, { 0x4602, 1, "refused with 1" },
-        { 0x4603, 23, "ready with" },    { 0x4604, 25, "running with" }, { 0x4607, 0, "error with 0" },
-        { 0x4607, 60001, "error with" }, { 0x4608, 0, "unknown type" },  { 3, 20, "broken block name" },
+        { 0, 0, "unknown type" },        { 8, 4, "unknown type" },         { 1, 3, "shut with 3" },
+        { 2, 5, "pong with 5" },         { 3, 13, "req-pages-id with" },   { 3, 269, "req-pages-id with" },
+        { 4, 11, "req-pages with" },     { 5, 1, "recv-bitmap with" },     { 6, 0, "resume-ack with" },
+        { 7, 1, "switchover-ack" },      { 0x4601, 60001, "agreed with" }, { 0x4602, 1, "refused with 1" },
+        { 0x4603, 23, "ready with" },    { 0x4604, 25, "running with" },   { 0x4607, 0, "error with 0" },
+        { 0x4607, 60001, "error with" }, { 0x4608, 0, "unknown type" },    { 3, 20, "broken block name" },
     };
     struct return_path_message *message = malloc(sizeof(*message));
     uint8_t *data = calloc(1, 70000);

@@ -92,6 +92,8 @@ static int load_first(struct destination *destination, const struct section_item
     if (item->version_id != RAM_SECTION_VERSION)
         return ferry_reader_fail(destination->reader, -EPROTO, "memory in version %" PRIu32 ", only %d is understood",
                                  item->version_id, RAM_SECTION_VERSION);
+    if (destination->peer.ferry && !destination->peer.agreed)
+        return ferry_reader_fail(destination->reader, -EPROTO, "memory before its manifest");
     if (destination->ram_started)
         return ferry_reader_fail(destination->reader, -EPROTO, "memory starts twice");
     destination->ram_started = true;

@@ -5,10 +5,9 @@
 #include "clock.h"
 #include "deadline.h"
 #include "error_wire.h"
-#include "guest_parts.h"
+#include "guest_manifest.h"
 #include "hello.h"
 #include "log.h"
-#include "state_sections.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -195,21 +194,28 @@ static int get_error(struct destination_peer *peer, const struct section_item *i
 
 static int get_manifest(struct destination_peer *peer, const struct section_item *item, struct ferry_error *err)
 {
+    struct guest_answer answer = { 0 };
     struct ferry_error mute;
-    uint8_t *refusal;
-    size_t bytes;
+    uint8_t *data;
     int ret;
 
     if (peer->agreed)
         return ferry_reader_fail(peer->reader, -EPROTO, "a second manifest");
-    ret = state_sections_get_manifest(peer->session->guest, peer->reader, item, &refusal, &bytes, err);
+    data = malloc(item->ferry_bytes ? item->ferry_bytes : 1);
+    if (!data)
+        return ferry_reader_fail(peer->reader, -ENOMEM, "no memory for a manifest of %" PRIu32 " bytes",
+                                 item->ferry_bytes);
+    ret = ferry_get_bytes(peer->reader, data, item->ferry_bytes);
     if (ret == 0) {
-        peer->agreed = true;
-        return return_path_send(peer->path, RETURN_PATH_AGREED, NULL, 0, err);
+        ret = guest_manifest_answer(peer->session->guest, data, item->ferry_bytes, RETURN_PATH_FERRY_MAX,
+                                    RETURN_PATH_FERRY_MAX, &answer, err);
+        peer->agreed = answer.agreed;
+        if (answer.payload)
+            (void)!return_path_send(peer->path, answer.agreed ? RETURN_PATH_AGREED : RETURN_PATH_REFUSED,
+                                    answer.payload, answer.bytes, &mute);
+        free(answer.payload);
     }
-    if (refusal)
-        (void)!return_path_send(peer->path, RETURN_PATH_REFUSED, refusal, bytes, &mute);
-    free(refusal);
+    free(data);
     return ret;
 }
 

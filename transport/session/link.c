@@ -2,16 +2,15 @@
 /* link.c - the source's ear: a thread that reads the return path */
 #include "link.h"
 
-#include "bytes.h"
 #include "clock.h"
 #include "error_wire.h"
+#include "guest_manifest.h"
 #include "log.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,6 +27,8 @@ struct link {
     uint8_t token[RETURN_PATH_TOKEN_BYTES];
     uint32_t ping_cookie, ponged;
     int64_t ping_ns; /* 0: none is out */
+    uint8_t *agreed; /* owned; payload of AGREED, fixed once the event is there */
+    size_t agreed_bytes;
 };
 
 /* Called with the lock held. */
@@ -46,28 +47,6 @@ void link_break(struct link *link, const struct ferry_error *why)
     pthread_mutex_unlock(&link->lock);
 }
 
-/* "be16 count, then each reason" as one sentence; a lying length ends it. */
-static void refused(const struct return_path_message *message, struct ferry_error *why)
-{
-    size_t at = 2, used = 0;
-    char text[FERRY_ERROR_TEXT_BYTES];
-
-    text[0] = '\0';
-    for (unsigned i = 0; i < load_be16(message->payload) && at + 2 <= message->bytes; i++) {
-        size_t bytes = load_be16(message->payload + at);
-
-        if (bytes > message->bytes - at - 2 || used + bytes + 3 > sizeof(text))
-            break;
-        used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%.*s", i ? "; " : "", (int)bytes,
-                                 (const char *)message->payload + at + 2);
-        at += 2 + bytes;
-    }
-    for (char *c = text; *c; c++)
-        if ((unsigned char)*c < 0x20 || *c == 0x7f)
-            *c = '?';
-    ferry_error_set(why, -EINVAL, "the destination refuses: %s", used ? text : "it does not say why");
-}
-
 /* Called with the lock held. */
 static void note_token(struct link *link, const struct return_path_message *message, enum link_event event,
                        uint64_t *figure)
@@ -82,6 +61,27 @@ static void note_token(struct link *link, const struct return_path_message *mess
     }
     *figure = message->counter;
     link->events |= event;
+}
+
+/* Called with the lock held. */
+static void note_agreed(struct link *link, const struct return_path_message *message)
+{
+    struct ferry_error why;
+
+    if (link->events & LINK_AGREED) {
+        ferry_error_set(&why, -EPROTO, "the destination agrees twice");
+        break_locked(link, &why);
+        return;
+    }
+    link->agreed = malloc(message->bytes ? message->bytes : 1);
+    if (!link->agreed) {
+        ferry_error_set(&why, -ENOMEM, "no memory for what the destination agrees to");
+        break_locked(link, &why);
+        return;
+    }
+    memcpy(link->agreed, message->payload, message->bytes);
+    link->agreed_bytes = message->bytes;
+    link->events |= LINK_AGREED;
 }
 
 /* Called with the lock held. */
@@ -107,10 +107,10 @@ static void note_message(struct link *link, const struct return_path_message *me
         }
         break;
     case RETURN_PATH_AGREED:
-        link->events |= LINK_AGREED;
+        note_agreed(link, message);
         break;
     case RETURN_PATH_REFUSED:
-        refused(message, &why);
+        guest_manifest_refused(message->payload, message->bytes, &why);
         break_locked(link, &why);
         break;
     case RETURN_PATH_READY:
@@ -161,6 +161,7 @@ static void destroy(struct link *link)
     pthread_mutex_destroy(&link->lock);
     ferry_reader_free(link->reader);
     ferry_channel_unref(link->chan);
+    free(link->agreed);
     free(link);
 }
 
@@ -253,6 +254,12 @@ int link_wait_pong(struct link *link, uint32_t cookie, int64_t deadline_ns, stru
         ret = wait_change(link, deadline_ns, err);
     pthread_mutex_unlock(&link->lock);
     return ret;
+}
+
+const uint8_t *link_agreed(const struct link *link, size_t *bytes)
+{
+    *bytes = link->agreed_bytes;
+    return link->agreed;
 }
 
 int link_status(struct link *link, struct ferry_error *err)

@@ -52,6 +52,9 @@ int link_wait(struct link *link, enum link_event event, int64_t deadline_ns, str
 /* Wait until the ping with this cookie, or a later one, was answered; likewise. */
 int link_wait_pong(struct link *link, uint32_t cookie, int64_t deadline_ns, struct ferry_error *err);
 
+/* The payload of AGREED, once that has come; the link's. */
+const uint8_t *link_agreed(const struct link *link, size_t *bytes);
+
 /* The link's error, or 0.  Thread: any. */
 int link_status(struct link *link, struct ferry_error *err);
 

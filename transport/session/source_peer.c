@@ -6,13 +6,13 @@
 #include "clock.h"
 #include "deadline.h"
 #include "error_wire.h"
-#include "guest_parts.h"
+#include "guest_manifest.h"
 #include "hello.h"
 #include "log.h"
 #include "section.h"
-#include "state_sections.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define CAUSE_WAIT_NS NS_PER_SEC /* for the destination's reason, once the channel has broken */
@@ -168,26 +168,42 @@ static void ping(struct source_peer *peer)
     link_pinged(peer->link, peer->pings);
 }
 
-int source_peer_agree(struct source_peer *peer, struct ferry_error *err)
+/* What this guest consists of goes out; what comes back says in which versions devices are to be sent, or why not. */
+static int agree_on_manifest(struct source_peer *peer, struct ferry_error *err)
 {
     struct ferry_session *session = peer->session;
+    const uint8_t *payload;
+    uint8_t *offer;
+    size_t bytes;
     int ret;
 
-    if (!peer->link)
-        return 0;
-    if (!peer->ferry) {
-        section_put_command(peer->writer, COMMAND_OPEN_RETURN_PATH, NULL, 0);
-        ping(peer);
-        return 0;
-    }
-    ret = state_sections_put_manifest(session->guest, peer->writer, err);
-    if (ret == 0)
-        ret = ferry_writer_flush(peer->writer, err);
+    offer = guest_manifest_offer(session->guest, &bytes, err);
+    if (!offer)
+        return -ENOMEM;
+    section_put_ferry(peer->writer, FERRY_ITEM_MANIFEST, offer, (uint32_t)bytes);
+    free(offer);
+    ret = ferry_writer_flush(peer->writer, err);
     if (ret < 0)
         return ret;
     source_peer_lend(peer);
     ret = link_wait(peer->link, LINK_AGREED, clock_now_ns() + (int64_t)session->options.setup_timeout_ns, err);
     source_peer_claim(peer);
+    if (ret < 0)
+        return ret;
+    payload = link_agreed(peer->link, &bytes);
+    return guest_manifest_agreed(session->guest, payload, bytes, err);
+}
+
+int source_peer_agree(struct source_peer *peer, struct ferry_error *err)
+{
+    int ret = 0;
+
+    if (!peer->link)
+        return 0;
+    if (peer->ferry)
+        ret = agree_on_manifest(peer, err);
+    else
+        section_put_command(peer->writer, COMMAND_OPEN_RETURN_PATH, NULL, 0);
     if (ret == 0)
         ping(peer);
     return ret;

@@ -41,17 +41,4 @@ int state_sections_load(struct ferry_guest *guest, struct ferry_reader *reader, 
 /* After the last section: every device whose state must come has got it. */
 int state_sections_complete(struct ferry_guest *guest, const struct state_arrivals *arrivals, struct ferry_error *err);
 
-/* ---- manifest: what there is, before any of it moves (state/manifest.h) ---- */
-
-/* The guest's manifest as an item of the stream. */
-int state_sections_put_manifest(struct ferry_guest *guest, struct ferry_writer *writer, struct ferry_error *err);
-
-/**
- * state_sections_get_manifest() - does the source's guest fit this one?
- *
- * 0: it does.  On failure *refusal is NULL, or the payload of a REFUSED message with every reason, to be freed.
- */
-int state_sections_get_manifest(struct ferry_guest *guest, struct ferry_reader *reader, const struct section_item *item,
-                                uint8_t **refusal, size_t *bytes, struct ferry_error *err);
-
 #endif

@@ -136,7 +136,7 @@ static const struct row {
     { RETURN_PATH_RECV_BITMAP, "recv-bitmap", 2, 256, 0, NULL },
     { RETURN_PATH_RESUME_ACK, "resume-ack", 4, 4, -1, decode_be32 },
     { RETURN_PATH_SWITCHOVER_ACK, "switchover-ack", 0, 0, -1, NULL },
-    { RETURN_PATH_AGREED, "agreed", 0, 0, -1, NULL },
+    { RETURN_PATH_AGREED, "agreed", 0, RETURN_PATH_FERRY_MAX, -1, NULL },
     { RETURN_PATH_REFUSED, "refused", 2, RETURN_PATH_FERRY_MAX, -1, NULL },
     { RETURN_PATH_READY, "ready", 24, 24, -1, decode_token },
     { RETURN_PATH_RUNNING, "running", 24, 24, -1, decode_token },

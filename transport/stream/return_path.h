@@ -20,7 +20,8 @@ enum return_path_type {
     RETURN_PATH_RECV_BITMAP = 5,    /* cstr8 block; the bitmap follows outside */
     RETURN_PATH_RESUME_ACK = 6,     /* be32 1 */
     RETURN_PATH_SWITCHOVER_ACK = 7, /* nothing */
-    RETURN_PATH_AGREED = 0x4601,    /* nothing: the manifest fits */
+    RETURN_PATH_AGREED =
+        0x4601, /* the manifest fits, if devices are sent in the versions named here (state/manifest.h) */
     RETURN_PATH_REFUSED = 0x4602,   /* be16 count, then each reason: be16 length, text */
     RETURN_PATH_READY = 0x4603,     /* token, be64 ns from PREPARE to ready */
     RETURN_PATH_RUNNING = 0x4604,   /* token, be64 ns from COMMIT to running */
