@@ -41,7 +41,8 @@ static const struct args_row rows[] = {
 static const struct args_command command = {
     .name = "demo",
     .summary = "move a busy guest between two processes of this host",
-    .about = "  SPEC  pattern:size=1GiB,dirty=200MiB/s,hot=25%,zero=30%,content=random\n",
+    .about = "  SPEC  pattern:size=1GiB,dirty=200MiB/s,hot=25%,zero=30%,content=random\n"
+             "        kvm:size=1GiB,dirty=50MiB/s,threads=2,dirty-log=bitmap|ring|uffd\n",
     .examples = "  ferry demo\n"
                 "  ferry demo --guest pattern:size=256MiB,dirty=1GiB/s,zero=50%\n"
                 "  ferry demo --max-bandwidth 2Gbit/s --downtime-limit 50ms --json demo.json\n",
@@ -98,6 +99,14 @@ static const char *guest_of(const struct demo *demo)
     const char *guest = args_value(demo->args, "guest");
 
     return guest ? guest : DEFAULT_GUEST;
+}
+
+/* The kind alone: what the guest is like comes with the stream. */
+static void guest_kind(const struct demo *demo, char *to, size_t room)
+{
+    const char *guest = guest_of(demo);
+
+    snprintf(to, room, "%.*s", (int)strcspn(guest, ":"), guest);
 }
 
 static void on_listening(struct demo *demo, const char *address)
@@ -270,14 +279,15 @@ static enum exit_status demonstrate(struct demo *demo)
 {
     const char *via = args_value(demo->args, "via");
     struct ferry_error err = { 0 };
-    char uri[64] = "tcp:127.0.0.1:0";
+    char uri[64] = "tcp:127.0.0.1:0", kind[64];
 
     if (via && !strcmp(via, "unix"))
         snprintf(uri, sizeof(uri), "unix:@ferry-demo-%d", (int)getpid());
     if (!args_value(demo->args, "quiet"))
         demo->progress = progress_new();
     say(demo, "the guest: %s", guest_of(demo));
-    if (start(demo, &demo->destination, "recv", uri, "pattern", &err) < 0) {
+    guest_kind(demo, kind, sizeof(kind));
+    if (start(demo, &demo->destination, "recv", uri, kind, &err) < 0) {
         fprintf(stderr, "ferry demo: %s\n", err.text);
         return EXIT_FAILED;
     }

@@ -12,7 +12,7 @@
 #include <stdio.h>
 
 static const struct args_row rows[] = {
-    { "guest", "KIND", "the kind of guest that comes: pattern (needed)" },
+    { "guest", "KIND", "the kind of guest that comes: pattern or kvm (needed)" },
     { "run-on", "TIME", "let it run for so long and check it again [1s]" },
     { "timeout", "TIME", "how long to wait for a source [for ever]" },
     { "insecure", NULL, "listen where other machines can connect, unencrypted" },

@@ -18,7 +18,8 @@ static const struct args_command command = {
     .summary = "move a running guest to a destination",
     .about = "  URI   tcp:HOST:PORT  unix:PATH  unix:@NAME  vsock:CID:PORT  fd:N  exec:COMMAND\n"
              "        file:PATH[,offset=N]\n"
-             "  SPEC  pattern:size=1GiB,dirty=200MiB/s,hot=25%,zero=30%,content=random\n",
+             "  SPEC  pattern:size=1GiB,dirty=200MiB/s,hot=25%,zero=30%,content=random\n"
+             "        kvm:size=1GiB,dirty=50MiB/s,threads=2,dirty-log=bitmap|ring|uffd\n",
     .examples = "  ferry send tcp:192.0.2.7:4444 --guest pattern:size=4GiB,dirty=200MiB/s\n"
                 "  ferry send unix:/run/m.sock --guest pattern:size=1GiB --max-bandwidth 1Gbit/s\n"
                 "  ferry send exec:'gzip > guest.gz' --guest pattern:size=64MiB,content=text\n",

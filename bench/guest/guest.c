@@ -5,7 +5,12 @@
 #include <errno.h>
 #include <string.h>
 
-static const struct bench_guest_ops *const kinds[] = { &pattern_guest_ops };
+static const struct bench_guest_ops *const kinds[] = {
+    &pattern_guest_ops,
+#ifdef __x86_64__
+    &kvm_guest_ops,
+#endif
+};
 
 /* @bytes of @name. */
 static const struct bench_guest_ops *find_kind(const char *name, size_t bytes, struct ferry_error *err)

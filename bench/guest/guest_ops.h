@@ -23,5 +23,6 @@ struct bench_guest {
 };
 
 extern const struct bench_guest_ops pattern_guest_ops;
+extern const struct bench_guest_ops kvm_guest_ops; /* x86-64 only */
 
 #endif

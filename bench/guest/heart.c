@@ -3,14 +3,12 @@
 #include "heart.h"
 
 #include "clock.h"
+#include "moment.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <unistd.h>
-#include <xxhash.h>
 
 struct heart {
     struct gate *gate; /* borrowed */
@@ -23,27 +21,6 @@ struct heart {
     struct heart_record record;
     struct heart_blackout blackout;
 };
-
-static int64_t wall_now_ns(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_REALTIME, &ts);
-    return ts.tv_sec * NS_PER_SEC + ts.tv_nsec;
-}
-
-static uint64_t boot_digest(void)
-{
-    char id[64];
-    ssize_t bytes = -1;
-    int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-
-    if (fd >= 0) {
-        bytes = read(fd, id, sizeof(id));
-        close(fd);
-    }
-    return bytes > 0 ? XXH3_64bits(id, (size_t)bytes) : 0;
-}
 
 static void beat(struct heart *heart, int64_t now)
 {
@@ -88,7 +65,7 @@ struct heart *heart_new(struct gate *gate, struct ferry_error *err)
         return NULL;
     }
     heart->gate = gate;
-    heart->boot = boot_digest();
+    heart->boot = moment_boot();
     heart->blackout.ns = -1;
     ret = -pthread_create(&heart->thread, NULL, heart_main, heart);
     if (ret < 0) {
@@ -114,9 +91,7 @@ void heart_start(struct heart *heart)
     if (heart->resumed && heart->record.last_ns > 0) {
         heart->blackout.by_wall_clock = !heart->boot || heart->boot != heart->record.boot;
         heart->blackout.ns =
-            heart->blackout.by_wall_clock ? wall_now_ns() - heart->record.last_wall_ns : now - heart->record.last_ns;
-        if (heart->blackout.ns < 0) /* wall clocks that disagree */
-            heart->blackout.ns = 0;
+            moment_elapsed_ns(heart->record.last_ns, heart->record.last_wall_ns, !heart->blackout.by_wall_clock);
     }
     heart->resumed = false;
     beat(heart, now);
@@ -135,7 +110,7 @@ void heart_read(struct heart *heart, struct heart_record *record)
     record->beats = atomic_load_explicit(&heart->beats, memory_order_relaxed);
     record->largest_gap_ns = atomic_load_explicit(&heart->gap_ns, memory_order_relaxed);
     record->last_ns = atomic_load_explicit(&heart->last_ns, memory_order_relaxed);
-    record->last_wall_ns = record->last_ns > 0 ? wall_now_ns() - (clock_now_ns() - record->last_ns) : 0;
+    record->last_wall_ns = record->last_ns > 0 ? moment_wall_ns() - (clock_now_ns() - record->last_ns) : 0;
     record->boot = heart->boot;
 }
 

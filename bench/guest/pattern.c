@@ -250,6 +250,10 @@ static struct bench_guest *pattern_create(const char *keys, struct ferry_error *
 
     if (spec_parse(keys, &spec, err) < 0)
         return NULL;
+    if (spec.dirty_log) {
+        ferry_error_set(err, -EINVAL, "dirty-log: a pattern guest has no log of KVM's; a kvm guest has");
+        return NULL;
+    }
     p = make_common(err);
     if (!p)
         return NULL;

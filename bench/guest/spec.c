@@ -31,6 +31,13 @@ static const struct spec_choice contents[] = {
     { NULL, 0 },
 };
 
+static const struct spec_choice dirty_logs[] = {
+    { "bitmap", SPEC_LOG_BITMAP },
+    { "ring", SPEC_LOG_RING },
+    { "uffd", SPEC_LOG_UFFD },
+    { NULL, 0 },
+};
+
 static const struct spec_choice switches[] = {
     { "on", true },
     { "off", false },
@@ -69,6 +76,7 @@ static const struct spec_row rows[] = {
     ROW("threads", ROW_U32, threads),
     ROW("seed", ROW_U64, seed),
     ROW("huge", ROW_CHOICE, huge, .choices = switches),
+    ROW("dirty-log", ROW_CHOICE, dirty_log, .choices = dirty_logs),
 };
 #define ROWS (sizeof(rows) / sizeof(rows[0]))
 

@@ -9,6 +9,7 @@
  *     untouched=0               more memory, which is never touched at all
  *     content=random            or text, or mixed
  *     threads=1 seed=1 huge=on  writers; what makes one guest differ from another; transparent huge pages
+ *     dirty-log=bitmap          kvm only: how written pages are found; or ring, or uffd
  */
 #ifndef BENCH_SPEC_H
 #define BENCH_SPEC_H
@@ -35,6 +36,14 @@ enum spec_content {
     SPEC_MIXED = 3,
 };
 
+/* Not in the device state: a matter of the source alone. */
+enum spec_dirty_log {
+    SPEC_LOG_DEFAULT,
+    SPEC_LOG_BITMAP,
+    SPEC_LOG_RING,
+    SPEC_LOG_UFFD,
+};
+
 struct guest_spec {
     uint64_t size_bytes;
     uint64_t untouched_bytes;
@@ -43,8 +52,9 @@ struct guest_spec {
     uint32_t hot_percent;
     uint32_t zero_percent;
     uint32_t threads;
-    uint8_t pattern; /* enum spec_pattern */
-    uint8_t content; /* enum spec_content */
+    uint8_t pattern;   /* enum spec_pattern */
+    uint8_t content;   /* enum spec_content */
+    uint8_t dirty_log; /* enum spec_dirty_log */
     bool huge;
 };
 

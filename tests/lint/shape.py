@@ -33,7 +33,7 @@ def functions(name, lines):
             began = None
 
 
-for name in check.files(".c", ".h"):
+for name in check.files(".c", ".h", ".S"):
     lines = check.read(name).splitlines()
     head(name, lines)
     functions(name, lines)

@@ -36,6 +36,7 @@ static void nothing_means_the_defaults(void **state)
         assert_int_equal(spec.pattern, SPEC_UNIFORM);
         assert_int_equal(spec.content, SPEC_RANDOM);
         assert_true(spec.huge);
+        assert_int_equal(spec.dirty_log, SPEC_LOG_DEFAULT);
     }
 }
 
@@ -60,6 +61,8 @@ static void every_key_is_understood(void **state)
     assert_true(spec.dirty_bytes_per_sec == SPEC_UNLIMITED);
     assert_int_equal(spec.content, SPEC_TEXT);
     assert_int_equal(spec.pattern, SPEC_SEQUENTIAL);
+    parse("dirty-log=ring", &spec);
+    assert_int_equal(spec.dirty_log, SPEC_LOG_RING);
 }
 
 static void a_hot_part_means_the_hot_pattern(void **state)
@@ -79,6 +82,7 @@ static void what_is_wrong_is_said(void **state)
     } cases[] = {
         { "size", "'size' says nothing" },
         { "colour=red", "a guest has no 'colour': it has size, dirty" },
+        { "dirty-log=magic", "dirty-log: 'magic' is not one of bitmap, ring or uffd" },
         { "size=1MiB,size=2MiB", "'size' is given twice" },
         { "size=1MiB,", "'' says nothing" },
         { "size=", "size: '' is not a size" },
