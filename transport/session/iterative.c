@@ -27,8 +27,9 @@ int iterative_begin(struct iterative *iterative, const struct iterative_list *li
         if (!iterative_device_needed(device))
             continue;
         if (!device->ops->save.setup)
-            return ferry_error_set(err, -ENOTSUP, "device '%s' %" PRIu32 " can be loaded, but not sent", device->idstr,
-                                   device->instance_id);
+            return ferry_error_set_code(err, FERRY_E_DEVICE_UNMIGRATABLE, -ENOTSUP,
+                                        "device '%s' %" PRIu32 " can be loaded, but not sent", device->idstr,
+                                        device->instance_id);
         iterative->turns[iterative->count++].device = device;
     }
     return 0;

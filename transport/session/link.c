@@ -54,8 +54,9 @@ static void note_token(struct link *link, const struct return_path_message *mess
     struct ferry_error why;
 
     if (memcmp(message->token, link->token, sizeof(link->token)) != 0) {
-        ferry_error_set(&why, -EPROTO, "the destination answers %s with another migration's token",
-                        return_path_type_name(message->type));
+        ferry_error_set_code(&why, FERRY_E_BAD_TOKEN, -EPROTO,
+                             "the destination answers %s with another migration's token",
+                             return_path_type_name(message->type));
         break_locked(link, &why);
         return;
     }
@@ -131,8 +132,8 @@ static void note_message(struct link *link, const struct return_path_message *me
     case RETURN_PATH_SWITCHOVER_ACK:
         break;
     default:
-        ferry_error_set(&why, -EPROTO, "return path: %s, but this is not a postcopy",
-                        return_path_type_name(message->type));
+        ferry_error_set_code(&why, FERRY_E_BAD_RETURN_MESSAGE, -EPROTO, "return path: %s, but this is not a postcopy",
+                             return_path_type_name(message->type));
         break_locked(link, &why);
         break;
     }

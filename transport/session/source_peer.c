@@ -270,6 +270,7 @@ int source_peer_prepare(struct source_peer *peer, struct ferry_error *err)
 static int uncertain(struct source_peer *peer, const char *what, struct ferry_error *err)
 {
     ferry_error_prefix(err, "%s", what);
+    ferry_error_code(err, FERRY_E_UNCERTAIN);
     ferry_error_hint(err, "look whether the guest runs at the destination before starting it here");
     log_warn(LOG_SESSION, "%s: it is uncertain who runs the guest", ferry_channel_label(peer->session->chan));
     err->errnum = -EOWNERDEAD;
