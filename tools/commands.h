@@ -12,5 +12,6 @@ int demo_main(int argc, char **argv);
 int send_main(int argc, char **argv);
 int recv_main(int argc, char **argv);
 int explain_main(int argc, char **argv);
+int schema_main(int argc, char **argv);
 
 #endif

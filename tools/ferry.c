@@ -12,6 +12,7 @@ static const struct command commands[] = {
     { "recv", "receive a guest, check every page of it, run it", recv_main },
     { "inspect", "what is in a migration stream, and where it is broken", inspect_main },
     { "explain", "what an error means, and what to do about it", explain_main },
+    { "schema", "what devices put on the wire, and whether two builds of them fit", schema_main },
     { NULL },
 };
 

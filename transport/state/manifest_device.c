@@ -95,8 +95,7 @@ static void tell(const struct manifest_device *there, const struct manifest_form
 /* ---- versions ------------------------------------------------------------------------------------------------------
  */
 
-/* Who loads @version here: the description itself, or else a converter. */
-static const struct manifest_form *who_loads(const struct manifest_device *here, uint32_t version)
+const struct manifest_form *manifest_who_loads(const struct manifest_device *here, uint32_t version)
 {
     for (const struct manifest_form *form = here->forms; form; form = form->next)
         if (version <= form->parts->version && version >= form->parts->minimum)
@@ -124,7 +123,7 @@ static const struct manifest_form *choose_form(const struct manifest_device *her
     for (const struct manifest_form *from = there->forms; from; from = from->next) {
         unsigned against = 0;
 
-        to = who_loads(here, from->parts->version);
+        to = manifest_who_loads(here, from->parts->version);
         if (!to)
             continue;
         schema_compare(from->parts, to->parts, count_finding, &against);
@@ -136,7 +135,7 @@ static const struct manifest_form *choose_form(const struct manifest_device *her
             nearest = from;
     }
     if (nearest)
-        tell(there, nearest, who_loads(here, nearest->parts->version), reasons, warnings);
+        tell(there, nearest, manifest_who_loads(here, nearest->parts->version), reasons, warnings);
     else
         tell_version(here, there, reasons);
     return NULL;

@@ -19,4 +19,7 @@ const struct manifest_form *manifest_compare_device(const struct manifest_device
                                                     const struct manifest_device *there, struct reasons *reasons,
                                                     struct reasons *warnings);
 
+/* The form of ours that loads @version: the description's own, or else a converter's; NULL: none does. */
+const struct manifest_form *manifest_who_loads(const struct manifest_device *here, uint32_t version);
+
 #endif
