@@ -13,5 +13,6 @@ int send_main(int argc, char **argv);
 int recv_main(int argc, char **argv);
 int explain_main(int argc, char **argv);
 int schema_main(int argc, char **argv);
+int options_main(int argc, char **argv);
 
 #endif

@@ -13,6 +13,7 @@ static const struct command commands[] = {
     { "inspect", "what is in a migration stream, and where it is broken", inspect_main },
     { "explain", "what an error means, and what to do about it", explain_main },
     { "schema", "what devices put on the wire, and whether two builds of them fit", schema_main },
+    { "options", "what can be set for a migration", options_main },
     { NULL },
 };
 

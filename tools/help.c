@@ -45,17 +45,34 @@ static void print_rows(FILE *to, const struct args_row *rows)
         print_row(to, row->name, row->form, row->help);
 }
 
+/* "--tracker WHICH [auto]": two to a line; `ferry options` says what they do. */
 static void print_settings(FILE *to)
+{
+    struct ferry_option_info info;
+    char cell[WIDTH];
+
+    fprintf(to, "\nOptions of the migration (`ferry options` explains them):\n");
+    for (unsigned i = 0; ferry_option_info(i, &info); i++) {
+        bool is_choice = strchr(info.form, '|') != NULL;
+
+        snprintf(cell, sizeof(cell), "--%s %s [%s]", info.name, is_choice ? "WHICH" : info.form, info.default_value);
+        fprintf(to, i % 2 ? "%s\n" : "  %-38s ", cell);
+        if (i % 2 == 0 && !ferry_option_info(i + 1, &info))
+            fprintf(to, "\n");
+    }
+}
+
+void help_settings(FILE *to)
 {
     struct ferry_option_info info;
     char help[256];
 
-    fprintf(to, "\nOptions of the migration:\n");
+    fprintf(to, "Options of a migration, for send, recv and demo:\n");
     for (unsigned i = 0; ferry_option_info(i, &info); i++) {
         bool is_choice = strchr(info.form, '|') != NULL;
 
-        snprintf(help, sizeof(help), "%s%s%s [%s]", info.help, is_choice ? ": " : "", is_choice ? info.form : "",
-                 info.default_value);
+        snprintf(help, sizeof(help), "%s%s%s [%s]%s", info.help, is_choice ? ": " : "", is_choice ? info.form : "",
+                 info.default_value, info.live ? "; may be changed while a migration runs" : "");
         print_row(to, info.name, is_choice ? "WHICH" : info.form, help);
     }
 }

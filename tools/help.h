@@ -19,6 +19,9 @@ void help_program(FILE *to, const struct command *commands);
 
 void help_command(FILE *to, const struct args_command *command);
 
+/* Every option of a migration, with what it does. */
+void help_settings(FILE *to);
+
 /* "ferry send: unknown option '--x'", its hint, and where help is.  Returns EXIT_USAGE. */
 int help_usage(const struct args_command *command, const struct ferry_error *err);
 

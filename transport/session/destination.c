@@ -201,8 +201,10 @@ static int destination_load(struct destination *destination, struct ferry_error 
         ret = session_enter(session, FERRY_PHASE_DEVICE, err);
     if (ret == 0)
         ret = load_end(destination, err);
+    if (ret == 0)
+        ret = destination_peer_take_over(&destination->peer, err);
     note_progress(destination);
-    return ret == 0 ? destination_peer_take_over(&destination->peer, err) : ret;
+    return ret;
 }
 
 static int destination_run(struct ferry_session *session, struct ferry_error *err)
