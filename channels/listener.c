@@ -153,22 +153,25 @@ static bool is_shortage(int errnum)
     return errnum == -EMFILE || errnum == -ENFILE || errnum == -ENOBUFS || errnum == -ENOMEM;
 }
 
-/* Returns a descriptor, -EAGAIN after a wait for nothing, -ETIMEDOUT, -ESHUTDOWN or what accept said. */
-static int wait_and_accept(struct ferry_listener *listener, int timeout_ms)
+/* Returns a descriptor, -EAGAIN after a wait for nothing, -ETIMEDOUT, -ESHUTDOWN, -EINTR or what accept said. */
+static int wait_and_accept(struct ferry_listener *listener, int timeout_ms, int wake_fd)
 {
-    struct pollfd polled[LISTENER_MAX_SOCKETS + 1];
+    struct pollfd polled[LISTENER_MAX_SOCKETS + 2];
     int ready;
 
     for (int i = 0; i < listener->count; i++)
         polled[i] = (struct pollfd){ .fd = listener->sockets[i], .events = POLLIN };
     polled[listener->count] = (struct pollfd){ .fd = listener->wake, .events = POLLIN };
-    ready = poll(polled, (nfds_t)listener->count + 1, timeout_ms);
+    polled[listener->count + 1] = (struct pollfd){ .fd = wake_fd, .events = POLLIN };
+    ready = poll(polled, (nfds_t)listener->count + 2, timeout_ms);
     if (ready < 0)
         return errno == EINTR ? -EAGAIN : -errno;
     if (ready == 0)
         return -ETIMEDOUT;
     if (polled[listener->count].revents)
         return -ESHUTDOWN;
+    if (polled[listener->count + 1].revents)
+        return -EINTR;
     for (int i = 0; i < listener->count; i++) {
         int fd = polled[i].revents ? accept4(listener->sockets[i], NULL, NULL, SOCK_CLOEXEC) : -1;
 
@@ -180,14 +183,14 @@ static int wait_and_accept(struct ferry_listener *listener, int timeout_ms)
     return -EAGAIN;
 }
 
-static int accept_fd(struct ferry_listener *listener, int timeout_ms, struct ferry_error *err)
+static int accept_fd(struct ferry_listener *listener, int timeout_ms, int wake_fd, struct ferry_error *err)
 {
     int64_t deadline_ns = clock_deadline_ns(timeout_ms);
     int64_t shortage_ns = -1;
     int ret;
 
     for (;;) {
-        ret = wait_and_accept(listener, clock_left_ms(deadline_ns));
+        ret = wait_and_accept(listener, clock_left_ms(deadline_ns), wake_fd);
         if (ret >= 0)
             return ret;
         if (is_shortage(ret)) {
@@ -201,13 +204,16 @@ static int accept_fd(struct ferry_listener *listener, int timeout_ms, struct fer
     }
     if (ret == -ESHUTDOWN)
         return stopped(listener, err);
+    if (ret == -EINTR)
+        return ferry_error_set(err, ret, "%s: called off", listener->address);
     if (ret == -ETIMEDOUT)
         return ferry_error_set_code(err, FERRY_E_NOBODY_CONNECTED, ret, "%s: nobody connected within %d ms",
                                     listener->address, timeout_ms);
     return channel_errno(listener->address, ret, err);
 }
 
-struct ferry_channel *ferry_listener_accept(struct ferry_listener *listener, int timeout_ms, struct ferry_error *err)
+struct ferry_channel *listener_accept(struct ferry_listener *listener, int timeout_ms, int wake_fd,
+                                      struct ferry_error *err)
 {
     struct ferry_channel *chan;
     bool is_unix;
@@ -223,7 +229,7 @@ struct ferry_channel *ferry_listener_accept(struct ferry_listener *listener, int
             ferry_error_set(err, -ENOENT, "%s: gives one channel only", listener->address);
         return chan;
     }
-    fd = accept_fd(listener, timeout_ms, err);
+    fd = accept_fd(listener, timeout_ms, wake_fd, err);
     if (fd < 0)
         return NULL;
     /* Who connects to a unix socket has no name: it goes by ours. */
@@ -232,6 +238,16 @@ struct ferry_channel *ferry_listener_accept(struct ferry_listener *listener, int
     if (!chan)
         close(fd);
     return chan;
+}
+
+struct ferry_channel *ferry_listener_accept(struct ferry_listener *listener, int timeout_ms, struct ferry_error *err)
+{
+    return listener_accept(listener, timeout_ms, -1, err);
+}
+
+bool listener_gives_many(const struct ferry_listener *listener)
+{
+    return listener->count > 0;
 }
 
 void ferry_listener_stop(struct ferry_listener *listener)

@@ -5,6 +5,7 @@
 
 #include <ferry/channel.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <sys/stat.h>
 
 #define LISTENER_MAX_SOCKETS 8
@@ -21,5 +22,15 @@ struct ferry_listener {
     dev_t path_dev;
     ino_t path_ino;
 };
+
+/**
+ * listener_accept() - ferry_listener_accept() that can be called off without stopping the listener
+ * @wake_fd: an eventfd of wait_wake_open(), or -1; NULL with -EINTR once it is readable
+ */
+struct ferry_channel *listener_accept(struct ferry_listener *listener, int timeout_ms, int wake_fd,
+                                      struct ferry_error *err);
+
+/* Can more than one connection come? */
+bool listener_gives_many(const struct ferry_listener *listener);
 
 #endif

@@ -202,6 +202,7 @@ static enum ferry_code code_of(enum hello_code code)
         return FERRY_E_NOT_A_STREAM;
     case HELLO_DUPLICATE:
     case HELLO_STRAY:
+    case HELLO_TOO_MANY:
     case HELLO_CLOSED:
         return FERRY_E_FOREIGN_CONNECTION;
     case HELLO_TOO_LATE:
@@ -279,7 +280,8 @@ bool hello_is_answer(const uint8_t first[HELLO_PEEK_BYTES])
 int hello_unknown(const char *label, const uint8_t first[HELLO_PEEK_BYTES], struct ferry_error *err)
 {
     if (hello_detect(first) == HELLO_KIND_QEMU_PAGES) {
-        ferry_error_set(err, -EPROTO, "%s: a page connection of a QEMU (multifd) without its main connection", label);
+        ferry_error_set_code(err, FERRY_E_FOREIGN_CONNECTION, -EPROTO,
+                             "%s: a page connection of a QEMU (multifd) without its main connection", label);
         ferry_error_hint(err, "set multifd off in that QEMU");
     } else {
         ferry_error_set_code(err, FERRY_E_NOT_A_STREAM, -EPROTO,

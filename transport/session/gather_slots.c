@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* gather_slots.c - the connections of which it is not known yet whether they belong to the session, a thread each
+ *
+ * A thread ends as soon as its connection has a place, waits for its main connection or has been refused.  Main's
+ * thread then serves those who wait.
+ */
+#include "clock.h"
+#include "gather_parts.h"
+#include "handshake.h"
+#include "log.h"
+#include "wait.h"
+
+#include <errno.h>
+#include <string.h>
+
+static void note_refused(struct gather *gather, const struct ferry_error *why)
+{
+    pthread_mutex_lock(&gather->lock);
+    if (!gather->end.failed)
+        gather->end.why = *why;
+    pthread_mutex_unlock(&gather->lock);
+}
+
+void gather_refuse(struct gather *gather, struct ferry_channel *chan, const struct hello_refusal *refusal, bool unread)
+{
+    note_refused(gather, &refusal->why);
+    handshake_refuse(chan, gather->dog, refusal, unread);
+}
+
+/* With the lock held: a place in the roster or on the list of those who wait, or a refusal. */
+static enum roster_verdict judge(struct gather *gather, struct ferry_channel *chan, const struct hello *hello,
+                                 struct hello_refusal *refusal)
+{
+    enum roster_verdict verdict = roster_judge(&gather->roster, hello, refusal);
+    int64_t until_ns = clock_now_ns() + gather->terms.setup_ns;
+
+    if (verdict == ROSTER_REFUSE)
+        return verdict;
+    if (gather->end.over || gather->plain.chan) {
+        hello_refusal_set(refusal, HELLO_CLOSED, "no session is being set up here any more");
+        return ROSTER_REFUSE;
+    }
+    if (verdict == ROSTER_WAIT) {
+        if (waiting_add(&gather->waiting, chan, hello, until_ns))
+            return verdict;
+        hello_refusal_set(refusal, HELLO_TOO_MANY, "too many connections wait for their main connection");
+        return ROSTER_REFUSE;
+    }
+    roster_take(&gather->roster, hello, chan);
+    if (hello->role == HELLO_MAIN)
+        gather->deadline_ns = until_ns;
+    return verdict;
+}
+
+/* It has its place: say so.  Only then may anybody else write to it. */
+static void agree(struct gather *gather, struct ferry_channel *chan, const struct hello *hello)
+{
+    struct ferry_error err = { 0 };
+    int ret = handshake_agree(chan, gather->dog, &gather->roster.agreed, &err); /* fixed since the session has a name */
+
+    pthread_mutex_lock(&gather->lock);
+    if (ret == 0) {
+        roster_answered(&gather->roster);
+    } else if (hello->role == HELLO_MAIN) {
+        gather->end.failed = true;
+        gather->end.why = err;
+    } else {
+        roster_vacate(&gather->roster, hello);
+        log_info(LOG_SESSION, "%s", err.text);
+    }
+    pthread_mutex_unlock(&gather->lock);
+}
+
+static void settle(struct gather *gather, struct ferry_channel *chan, const struct hello *hello)
+{
+    struct hello_refusal refusal;
+    enum roster_verdict verdict;
+
+    pthread_mutex_lock(&gather->lock);
+    verdict = judge(gather, chan, hello, &refusal);
+    pthread_mutex_unlock(&gather->lock);
+    if (verdict == ROSTER_TAKE)
+        agree(gather, chan, hello);
+    else if (verdict == ROSTER_REFUSE)
+        gather_refuse(gather, chan, &refusal, false);
+    wait_wake(gather->wake);
+}
+
+/* The session has a name now: who waits is taken or refused. */
+static void settle_waiting(struct gather *gather)
+{
+    struct waiting next;
+    bool more;
+
+    for (;;) {
+        pthread_mutex_lock(&gather->lock);
+        more = gather->roster.named && waiting_take(&gather->waiting, INT64_MAX, &next);
+        pthread_mutex_unlock(&gather->lock);
+        if (!more)
+            return;
+        settle(gather, next.chan, &next.hello);
+        ferry_channel_unref(next.chan);
+    }
+}
+
+/* A plain stream is a whole session, unless another has begun. */
+static void take_plain(struct gather *gather, struct ferry_channel *chan, const uint8_t first[HELLO_PEEK_BYTES])
+{
+    bool taken;
+
+    pthread_mutex_lock(&gather->lock);
+    taken = !gather->end.over && !gather->roster.named && !gather->plain.chan;
+    if (taken) {
+        gather->plain.chan = ferry_channel_ref(chan);
+        memcpy(gather->plain.first, first, HELLO_PEEK_BYTES);
+    }
+    pthread_mutex_unlock(&gather->lock);
+    if (taken)
+        return;
+    log_info(LOG_SESSION, "%s: a plain stream, but another session is being set up", ferry_channel_label(chan));
+    ferry_channel_shutdown(chan, FERRY_READ_WRITE);
+}
+
+/* No hello.  Was it told to go, or is it to be told why? */
+static void turn_away(struct gather_slot *slot, const struct handshake *got, struct hello_refusal *refusal)
+{
+    struct gather *gather = slot->gather;
+    bool over, evicted;
+
+    pthread_mutex_lock(&gather->lock);
+    over = gather->end.over;
+    evicted = slot->evicted;
+    pthread_mutex_unlock(&gather->lock);
+    if (evicted)
+        hello_refusal_set(refusal, HELLO_TOO_MANY, "too many connections that say nothing");
+    else if (over)
+        hello_refusal_set(refusal, HELLO_CLOSED, "no session is being set up here any more");
+    if (refusal->code != HELLO_AGREED && got->kind != HELLO_KIND_QEMU && got->kind != HELLO_KIND_QEMU_PAGES) {
+        gather_refuse(gather, slot->chan, refusal, true);
+        return;
+    }
+    log_info(LOG_SESSION, "%s", refusal->why.text);
+    note_refused(gather, &refusal->why);
+    ferry_channel_shutdown(slot->chan, FERRY_READ_WRITE);
+}
+
+/* It was read, with result @ret.  One that was told to go meanwhile has lost its reading direction: -ESHUTDOWN. */
+static int end_of_reading(struct gather_slot *slot, int ret)
+{
+    struct gather *gather = slot->gather;
+
+    pthread_mutex_lock(&gather->lock);
+    if (ret == 0 && (slot->evicted || gather->end.over))
+        ret = -ESHUTDOWN;
+    slot->state = ret < 0 ? GATHER_REFUSING : GATHER_ANSWERING;
+    pthread_mutex_unlock(&gather->lock);
+    return ret;
+}
+
+static void *slot_thread(void *opaque)
+{
+    struct gather_slot *slot = opaque;
+    struct gather *gather = slot->gather;
+    int64_t first_ns = slot->began_ns + gather->terms.setup_ns;
+    struct hello_refusal refusal;
+    struct handshake got;
+    int ret;
+
+    if (gather->single)
+        first_ns = gather->terms.wait_ns < 0 ? -1 : slot->began_ns + gather->terms.wait_ns;
+    ret = handshake_read(slot->chan, gather->dog, first_ns, gather->terms.setup_ns, &got, &refusal);
+    ret = end_of_reading(slot, ret);
+    if (ret < 0) {
+        turn_away(slot, &got, &refusal);
+    } else if (got.kind == HELLO_KIND_QEMU) {
+        take_plain(gather, slot->chan, got.first);
+    } else {
+        settle(gather, slot->chan, &got.hello);
+        settle_waiting(gather);
+    }
+    pthread_mutex_lock(&gather->lock);
+    slot->state = GATHER_DONE;
+    pthread_mutex_unlock(&gather->lock);
+    wait_wake(gather->wake);
+    return NULL;
+}
+
+unsigned gather_slots_reap(struct gather *gather)
+{
+    unsigned busy = 0;
+
+    for (unsigned i = 0; i < GATHER_SLOTS; i++) {
+        struct gather_slot *slot = &gather->slots[i];
+        struct ferry_channel *chan = slot->chan;
+        enum gather_slot_state state;
+
+        pthread_mutex_lock(&gather->lock);
+        state = slot->state;
+        pthread_mutex_unlock(&gather->lock);
+        if (state != GATHER_FREE && state != GATHER_DONE)
+            busy++;
+        if (state != GATHER_DONE)
+            continue;
+        pthread_join(slot->thread, NULL);
+        pthread_mutex_lock(&gather->lock);
+        slot->state = GATHER_FREE;
+        slot->chan = NULL;
+        pthread_mutex_unlock(&gather->lock);
+        ferry_channel_unref(chan);
+    }
+    return busy;
+}
+
+void gather_slot_start(struct gather *gather, struct ferry_channel *chan)
+{
+    struct gather_slot *slot = gather->slots;
+    struct ferry_error err;
+    int ret;
+
+    pthread_mutex_lock(&gather->lock);
+    while (slot->state != GATHER_FREE)
+        slot++;
+    *slot = (struct gather_slot){ .gather = gather, .chan = chan, .began_ns = clock_now_ns(), .state = GATHER_READING };
+    pthread_mutex_unlock(&gather->lock);
+    ret = -pthread_create(&slot->thread, NULL, slot_thread, slot);
+    if (ret == 0)
+        return;
+    ferry_error_set(&err, ret, "%s: no thread for a connection", ferry_channel_label(chan));
+    note_refused(gather, &err);
+    pthread_mutex_lock(&gather->lock);
+    slot->state = GATHER_FREE;
+    slot->chan = NULL;
+    pthread_mutex_unlock(&gather->lock);
+    ferry_channel_unref(chan);
+}
+
+/* With the lock held: it does nothing that must not be cut short. */
+static bool is_listened_to(const struct gather_slot *slot)
+{
+    return slot->state == GATHER_READING || slot->state == GATHER_REFUSING;
+}
+
+void gather_slots_evict(struct gather *gather)
+{
+    struct gather_slot *oldest = NULL;
+
+    pthread_mutex_lock(&gather->lock);
+    for (unsigned i = 0; i < GATHER_SLOTS; i++) {
+        struct gather_slot *slot = &gather->slots[i];
+
+        if (is_listened_to(slot) && (!oldest || slot->began_ns < oldest->began_ns))
+            oldest = slot;
+    }
+    if (oldest && !oldest->evicted) {
+        oldest->evicted = true;
+        ferry_channel_shutdown(oldest->chan, FERRY_READ);
+    }
+    pthread_mutex_unlock(&gather->lock);
+}
+
+void gather_slots_close(struct gather *gather)
+{
+    pthread_mutex_lock(&gather->lock);
+    gather->end.over = true;
+    for (unsigned i = 0; i < GATHER_SLOTS; i++)
+        if (is_listened_to(&gather->slots[i]))
+            ferry_channel_shutdown(gather->slots[i].chan, FERRY_READ);
+    pthread_mutex_unlock(&gather->lock);
+}
