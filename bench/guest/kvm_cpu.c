@@ -43,10 +43,13 @@ _Static_assert(offsetof(struct kvm_state_sregs, control) == offsetof(struct kvm_
 _Static_assert(offsetof(struct kvm_state_events, smi) == offsetof(struct kvm_vcpu_events, smi), "smi");
 _Static_assert(KVM_XCRS_MAX == KVM_MAX_XCRS, "xcrs");
 
+/* As struct kvm_msrs, with room. */
 struct msrs {
-    struct kvm_msrs head;
+    uint32_t count, pad;
     struct kvm_msr_entry entry[KVM_MSRS_MAX];
 };
+
+_Static_assert(offsetof(struct msrs, entry) == sizeof(struct kvm_msrs), "entries");
 
 static int failed(const char *what, int rc, struct ferry_error *err)
 {
@@ -201,7 +204,7 @@ static void get_msrs(const struct kvm_cpu *cpu, const struct kvm_vm *vm, struct 
 
         for (unsigned i = 0; i < asked; i++)
             msrs.entry[i] = (struct kvm_msr_entry){ .index = vm->msr[at + i] };
-        msrs.head.nmsrs = asked;
+        msrs.count = asked;
         got = kvm_vm_ioctl(cpu->fd, KVM_GET_MSRS, &msrs);
         if (got < 0)
             got = 0;
@@ -275,7 +278,7 @@ static void set_msrs(const struct kvm_cpu *cpu, const struct kvm_cpu_state *stat
         for (unsigned i = 0; i < asked; i++)
             msrs.entry[i] =
                 (struct kvm_msr_entry){ .index = state->msr[at + i].index, .data = state->msr[at + i].value };
-        msrs.head.nmsrs = asked;
+        msrs.count = asked;
         done = kvm_vm_ioctl(cpu->fd, KVM_SET_MSRS, &msrs);
         at += done > 0 ? (unsigned)done : 0;
         if (done < (int)asked) {
@@ -312,7 +315,7 @@ int kvm_cpu_set(const struct kvm_cpu *cpu, const struct kvm_cpu_state *state, st
 
 static bool read_tsc(const struct kvm_cpu *cpu, uint64_t *tsc)
 {
-    struct msrs msrs = { .head.nmsrs = 1, .entry[0].index = MSR_TSC };
+    struct msrs msrs = { .count = 1, .entry[0].index = MSR_TSC };
 
     if (kvm_vm_ioctl(cpu->fd, KVM_GET_MSRS, &msrs) != 1)
         return false;
@@ -329,7 +332,7 @@ uint64_t kvm_cpu_get_tsc(const struct kvm_cpu *cpu, uint64_t seen)
 
 bool kvm_cpu_set_tsc(const struct kvm_cpu *cpu, uint64_t tsc, uint32_t khz)
 {
-    struct msrs msrs = { .head.nmsrs = 1, .entry[0] = { .index = MSR_TSC, .data = tsc } };
+    struct msrs msrs = { .count = 1, .entry[0] = { .index = MSR_TSC, .data = tsc } };
     uint64_t now;
 
     return kvm_vm_ioctl(cpu->fd, KVM_SET_MSRS, &msrs) == 1 && read_tsc(cpu, &now) && now >= tsc &&

@@ -16,7 +16,7 @@ static struct kvm_plan make_plan(const char *keys)
 {
     struct ferry_error err = { 0 };
     struct guest_spec spec;
-    struct kvm_plan plan;
+    struct kvm_plan plan = { 0 };
 
     if (spec_parse(keys, &spec, &err) < 0 || kvm_plan_make(&plan, &spec, &err) < 0)
         fail_msg("%s: %s", keys, err.text);
