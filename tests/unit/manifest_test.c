@@ -47,6 +47,20 @@ static const struct ferry_state_desc nic_v3 = { .name = "nic",
 static const struct ferry_state_desc nic_v2 = {
     .name = "nic", .version_id = 2, .minimum_version_id = 1, .size = sizeof(struct nic), .fields = nic_fields
 };
+struct wide_nic {
+    uint32_t status[2];
+    uint32_t queues, more, most;
+};
+static const struct ferry_field wide_fields[] = {
+    FERRY_ARRAY(status, struct wide_nic, 2, U32),
+    FERRY_U32(queues, struct wide_nic),
+    FERRY_U32(more, struct wide_nic),
+    FERRY_U32(most, struct wide_nic),
+    FERRY_END,
+};
+static const struct ferry_state_desc wide_v2 = {
+    .name = "nic", .version_id = 2, .minimum_version_id = 1, .size = sizeof(struct wide_nic), .fields = wide_fields
+};
 static bool never(void *opaque)
 {
     return false;
@@ -256,6 +270,44 @@ static void what_the_source_lacks_is_a_reason(void **state)
     machine_clear(&destination);
 }
 
+static void instances_are_found_by_their_alias_too(void **state)
+{
+    struct machine source, destination;
+    struct verdict v;
+
+    both_init(&source, &destination);
+    assert_non_null(device_add(destination.devices, &nic_v2, &destination.nic, NULL, 5, 1, NULL));
+    assert_non_null(device_add(source.devices, &nic_v2, &source.nic, NULL, 1, DEVICE_NO_ALIAS, NULL));
+    compare(&destination, &source, true, &v);
+    assert_int_equal(v.reasons.count, 0);
+    verdict_clear(&v);
+    assert_non_null(device_add(source.devices, &nic_v2, &source.nic, NULL, 5, DEVICE_NO_ALIAS, NULL));
+    compare(&destination, &source, true, &v);
+    assert_int_equal(v.reasons.count, 1);
+    assert_string_equal(v.reasons.rows[0].text, "device 'nic' 5: the source has it 2 times");
+    verdict_clear(&v);
+    machine_clear(&source);
+    machine_clear(&destination);
+}
+
+static void fields_that_differ_are_named(void **state)
+{
+    struct machine source, destination;
+    struct verdict v;
+
+    both_init(&source, &destination);
+    add_device(&source, &nic_v2, NULL);
+    add_device(&destination, &wide_v2, NULL);
+    compare(&destination, &source, true, &v);
+    assert_int_equal(v.reasons.count, 4);
+    assert_string_equal(v.reasons.rows[0].text,
+                        "device 'nic' 0: field 'status[]': uint32 at the source, uint32 x 2 here");
+    assert_string_equal(v.reasons.rows[3].text, "device 'nic' 0: fields: and 1 more");
+    verdict_clear(&v);
+    machine_clear(&source);
+    machine_clear(&destination);
+}
+
 static void what_is_not_in_use_is_a_warning(void **state)
 {
     struct machine source, destination;
@@ -446,6 +498,8 @@ int main(void)
         cmocka_unit_test(equal_guests_fit),
         cmocka_unit_test(six_reasons_at_once),
         cmocka_unit_test(what_the_source_lacks_is_a_reason),
+        cmocka_unit_test(instances_are_found_by_their_alias_too),
+        cmocka_unit_test(fields_that_differ_are_named),
         cmocka_unit_test(what_is_not_in_use_is_a_warning),
         cmocka_unit_test(models_are_compared_byte_for_byte),
         cmocka_unit_test(models_that_cannot_be_are_refused),

@@ -78,8 +78,8 @@ static void tell_finding(void *opaque, const struct schema_finding *finding)
 static void tell_rest(const struct manifest_device *there, unsigned named, struct reasons *to)
 {
     if (to && named > MANIFEST_FIELDS_NAMED)
-        reasons_add(to, FERRY_E_DEVICE_VERSION, "device '%s' %" PRIu32 ": and %u more differences in its fields",
-                    there->idstr, there->instance_id, named - MANIFEST_FIELDS_NAMED);
+        reasons_add(to, FERRY_E_DEVICE_VERSION, "device '%s' %" PRIu32 ": fields: and %u more", there->idstr,
+                    there->instance_id, named - MANIFEST_FIELDS_NAMED);
 }
 
 static void tell(const struct manifest_device *there, const struct manifest_form *from, const struct manifest_form *to,
