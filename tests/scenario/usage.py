@@ -16,7 +16,7 @@ class Usage(Case):
         self.assertLessEqual(len(err.splitlines()), 4, err)
 
     def test_help_fits_a_screen(self):
-        for argv in (["--help"], ["help"], ["demo", "--help"], ["send", "--help"], ["recv", "-h"]):
+        for argv in (["--help"], ["help"], ["demo", "--help"], ["send", "--help"], ["recv", "-h"], ["recover", "--help"]):
             with self.subTest(argv):
                 status, out, err = run(*argv)
                 lines = out.splitlines()

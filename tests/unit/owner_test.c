@@ -106,6 +106,27 @@ static void strangers_decide_nothing(void **state)
     assert_int_equal(owner_decide(&source, NULL).owner, OWNER_UNDECIDED);
 }
 
+/* Nothing is decided for the source while the other outcome is still open. */
+static void a_living_session_decides_itself(void **state)
+{
+    struct journal_state source = make(JOURNAL_SOURCE, JOURNAL_PREPARED);
+    struct journal_state destination = make(JOURNAL_DESTINATION, JOURNAL_STARTED);
+
+    source.in_use = true;
+    assert_int_equal(owner_decide(&source, &destination).owner, OWNER_UNDECIDED);
+    assert_int_equal(owner_decide(&source, NULL).owner, OWNER_UNDECIDED);
+    destination.in_use = true;
+    assert_int_equal(owner_decide(NULL, &destination).owner, OWNER_UNDECIDED);
+    source.in_use = false; /* it ended before it committed, and will not */
+    assert_int_equal(owner_decide(&source, &destination).owner, OWNER_SOURCE);
+    source = make(JOURNAL_SOURCE, JOURNAL_COMMITTED);
+    source.in_use = true;
+    destination = make(JOURNAL_DESTINATION, JOURNAL_ABORTED);
+    assert_int_equal(owner_decide(&source, &destination).owner, OWNER_SOURCE);
+    destination = make(JOURNAL_DESTINATION, JOURNAL_READY);
+    assert_int_equal(owner_decide(&source, &destination).owner, OWNER_DESTINATION);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -113,6 +134,7 @@ int main(void)
         cmocka_unit_test(no_journal_is_a_journal_of_nothing),
         cmocka_unit_test(what_one_side_decides_stands),
         cmocka_unit_test(strangers_decide_nothing),
+        cmocka_unit_test(a_living_session_decides_itself),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

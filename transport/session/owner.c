@@ -67,6 +67,14 @@ static const char *stranger(const struct journal_state *source, const struct jou
     return NULL;
 }
 
+/* A source that lives and has not committed may do so at any moment, unless its destination never takes it. */
+static bool may_still_commit(const struct journal_state *source, const struct journal_state *destination)
+{
+    if (destination && destination->step == JOURNAL_ABORTED)
+        return false;
+    return (source && source->in_use) || (destination && destination->in_use && (!source || !source->step));
+}
+
 struct owner_decision owner_decide(const struct journal_state *source, const struct journal_state *destination)
 {
     enum journal_step left = source ? source->step : JOURNAL_NOTHING;
@@ -81,6 +89,8 @@ struct owner_decision owner_decide(const struct journal_state *source, const str
         return undecided(why, CHECK_FILES);
     switch (row->verdict) {
     case VERDICT_SOURCE:
+        if (may_still_commit(source, destination))
+            return undecided("the session is alive and may go on", "that process; or end it, and ask again");
         return (struct owner_decision){ OWNER_SOURCE, row->why, NULL };
     case VERDICT_DESTINATION:
         return (struct owner_decision){ OWNER_DESTINATION, row->why, NULL };

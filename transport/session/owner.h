@@ -21,6 +21,7 @@ struct owner_decision {
  * owner_decide() - who may run the guest
  * @source, @destination: what their journals say; NULL, or step NOTHING: there is none, or it tells nothing
  *
+ * A journal in_use is one that may go on: a side that decides by its own, which it holds, clears that.
  * With one of them NULL it is what the other side may do by itself.  Pure: no I/O, no clock.  Sound also with an old
  * copy of the other side's journal, as long as one's own is not a copy: steps that the other side acts on are final.
  */
