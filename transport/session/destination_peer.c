@@ -297,8 +297,11 @@ static int take_over_ferry(struct destination_peer *peer, struct ferry_error *er
         return ferry_error_set(err, -EPROTO, "the stream ended without preparing the switch");
     ret = return_path_token(peer->path, RETURN_PATH_READY, peer->token, (uint64_t)(clock_now_ns() - peer->prepared_ns),
                             err);
-    if (ret == 0)
+    if (ret == 0) {
         ret = wait_commit(peer, err);
+        if (ret < 0 && !err->from_peer)
+            ferry_error_code(err, FERRY_E_UNDECIDED);
+    }
     committed = clock_now_ns();
     if (ret == 0)
         ret = run_guest(peer, err);

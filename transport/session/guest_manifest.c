@@ -114,5 +114,9 @@ int guest_manifest_refused(const uint8_t *payload, size_t bytes, struct ferry_er
     if (ret == 0)
         ret = reasons_error(&reasons, err);
     reasons_clear(&reasons);
+    if (err) {
+        err->side = FERRY_SIDE_DESTINATION;
+        err->from_peer = true;
+    }
     return ret;
 }
