@@ -51,6 +51,22 @@ static json_t *with_time(json_t *object, const char *name, int64_t ns, bool is_k
     return is_known ? with(object, name, json_integer(whole_ms(ns))) : object;
 }
 
+/* Devices that go on without (all of) their state; the list ends where the figures do. */
+static json_t *impaired_json(const struct ferry_impaired_stats *impaired)
+{
+    json_t *list = json_array();
+    uint32_t shown = impaired->count < FERRY_IMPAIRED_SHOWN ? impaired->count : FERRY_IMPAIRED_SHOWN;
+
+    for (uint32_t i = 0; list && i < shown; i++) {
+        const struct ferry_impaired_device *device = &impaired->device[i];
+
+        json_array_append_new(list, json_pack("{s:s, s:I, s:s, s:s}", "name", device->name, "instance",
+                                              (json_int_t)device->instance_id, "outcome",
+                                              ferry_bad_state_name(device->outcome), "reason", device->reason));
+    }
+    return list;
+}
+
 json_t *report_stats_json(const char *side, const struct ferry_stats *stats)
 {
     bool is_source = !strcmp(side, "source");
@@ -67,6 +83,10 @@ json_t *report_stats_json(const char *side, const struct ferry_stats *stats)
     object = with_time(object, "expected-downtime", time->expected_downtime_ns,
                        is_source && stats->ram.rounds > 0 && time->expected_downtime_ns >= 0);
     object = with(object, "ram", ram_json(stats));
+    if (stats->wire.iterative_bytes > 0)
+        object = with(object, "vfio", json_pack("{s:I}", "transferred", (json_int_t)stats->wire.iterative_bytes));
+    if (stats->impaired.count > 0)
+        object = with(object, "impaired-devices", impaired_json(&stats->impaired));
     object = with(object, "device-bytes", json_integer((json_int_t)stats->wire.device_bytes));
     object = with(object, "cpu", json_real((double)time->cpu_ns / NS_PER_SEC));
     if (stats->channel[0])
@@ -201,7 +221,7 @@ static json_t *status_of_both(const json_t *source, const json_t *destination)
 
 json_t *report_merge(json_t *source, json_t *destination)
 {
-    static const char *const of_source[] = { "total-time", "setup-time", "downtime", "ram", "channels" };
+    static const char *const of_source[] = { "total-time", "setup-time", "downtime", "ram", "vfio", "channels" };
     static const char *const of_destination[] = { "guest-blackout", "verify" };
     json_t *object = json_pack("{s:s, s:o}", "version", FERRY_VERSION, "status", status_of_both(source, destination));
     json_t *value;

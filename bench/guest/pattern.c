@@ -3,6 +3,7 @@
  *
  *      block "pattern.ram"        regions of self-describing pages (regions.h), written by writers.h
  *      block "pattern.untouched"  memory that nobody ever touches
+ *      device "vfio-sim"         where asked for: memory of its own, and "vfio.dma", which it writes (vfio_sim.h)
  *      device "pattern"           what the pages must hold, and when the heart last beat (pattern_state.h)
  *
  * At the destination the blocks come with the stream, and with the state everything else.  All threads exist before the
@@ -13,6 +14,7 @@
 #include "mapping.h"
 #include "pattern_state.h"
 #include "untouched.h"
+#include "vfio_sim.h"
 #include "writers.h"
 
 #include <errno.h>
@@ -23,6 +25,8 @@
 #define RAM_NAME       "pattern.ram"
 #define UNTOUCHED_NAME "pattern.untouched"
 #define MACHINE        "ferry-pattern"
+
+#define DEVICE_BYTES_PER_SEC (UINT64_C(8) << 20) /* what a simulated device writes */
 
 struct pattern {
     struct bench_guest base;
@@ -35,6 +39,8 @@ struct pattern {
     struct regions *regions; /* this and the writers: NULL until the state is there */
     struct writers *writers;
     struct heart *heart;
+    struct vfio_sim *vfio; /* at a destination: always, until the stream tells */
+    struct findings device_findings;
     int64_t running_since_ns; /* 0: stands still */
     int64_t ran_ns;           /* before that */
 };
@@ -56,6 +62,8 @@ static int pattern_start(struct pattern *p, struct ferry_error *err)
     } else if (!p->running_since_ns) {
         p->running_since_ns = clock_now_ns();
         heart_start(p->heart);
+        if (p->vfio)
+            vfio_sim_run(p->vfio, true);
         gate_open(&p->gate);
     }
     pthread_mutex_unlock(&p->lock);
@@ -67,6 +75,8 @@ static void pattern_stop(struct pattern *p)
     pthread_mutex_lock(&p->lock);
     if (p->running_since_ns) {
         gate_close(&p->gate);
+        if (p->vfio)
+            vfio_sim_run(p->vfio, false);
         p->ran_ns += clock_now_ns() - p->running_since_ns;
         p->running_since_ns = 0;
     }
@@ -108,6 +118,8 @@ static int asked_for_block(void *opaque, const char *name, uint64_t length, stru
     struct mapping *mapping = NULL;
     int ret;
 
+    if (p->vfio && !strcmp(name, VFIO_DMA_NAME))
+        return vfio_sim_provide(p->vfio, length, block, err);
     pthread_mutex_lock(&p->lock);
     ret = map_announced(p, name, length, &mapping, err);
     if (ret == 0) {
@@ -145,6 +157,17 @@ static int make_parts(struct pattern *p, bool trusted, struct ferry_error *err)
     return p->writers ? 0 : -EAGAIN;
 }
 
+/* The device's own sections come before any other state. */
+static uint64_t device_bytes(void *opaque)
+{
+    struct pattern *p = opaque;
+    struct vfio_sim_figures figures = { 0 };
+
+    if (p->vfio)
+        vfio_sim_figures(p->vfio, &figures);
+    return figures.memory_bytes;
+}
+
 static int state_loaded(void *opaque, struct ferry_error *err)
 {
     struct pattern *p = opaque;
@@ -157,7 +180,11 @@ static int state_loaded(void *opaque, struct ferry_error *err)
     return ret;
 }
 
-static const struct pattern_state_ops state_ops = { .saving = state_saving, .loaded = state_loaded };
+static const struct pattern_state_ops state_ops = {
+    .saving = state_saving,
+    .device_bytes = device_bytes,
+    .loaded = state_loaded,
+};
 
 /* ---- making and freeing ------------------------------------------------------------------------------------------ */
 
@@ -171,6 +198,8 @@ static void pattern_free(struct bench_guest *base)
     heart_free(p->heart);
     regions_free(p->regions);
     ferry_guest_free(p->ferry);
+    vfio_sim_free(p->vfio);
+    findings_destroy(&p->device_findings);
     mapping_unmap(&p->ram);
     mapping_unmap(&p->untouched);
     free(p->state.writes);
@@ -186,7 +215,12 @@ static struct pattern *make_common(struct ferry_error *err)
 
     if (!p || pthread_mutex_init(&p->lock, NULL) != 0)
         goto fail;
+    if (findings_init(&p->device_findings) < 0) {
+        pthread_mutex_destroy(&p->lock);
+        goto fail;
+    }
     if (gate_init(&p->gate) < 0) {
+        findings_destroy(&p->device_findings);
         pthread_mutex_destroy(&p->lock);
         goto fail;
     }
@@ -243,6 +277,18 @@ static int make_memory(struct pattern *p, struct ferry_error *err)
     return 0;
 }
 
+/* A device as the spec has it; at a destination one that waits for what comes. */
+static int make_device(struct pattern *p, struct ferry_error *err)
+{
+    const struct guest_spec *spec = &p->state.spec;
+    const struct vfio_sim_config config = { .memory_bytes = spec->vfio_bytes,
+                                            .bytes_per_sec = spec->vfio_bytes ? DEVICE_BYTES_PER_SEC : 0,
+                                            .seed = content_hash(spec->seed) };
+
+    p->vfio = vfio_sim_new(&config, &p->device_findings, err);
+    return p->vfio ? vfio_sim_add_to(p->vfio, p->ferry, err) : -ENOMEM;
+}
+
 static struct bench_guest *pattern_create(const char *keys, struct ferry_error *err)
 {
     struct guest_spec spec;
@@ -258,7 +304,7 @@ static struct bench_guest *pattern_create(const char *keys, struct ferry_error *
     if (!p)
         return NULL;
     p->state.spec = spec;
-    if (make_memory(p, err) < 0 || make_parts(p, true, err) < 0) {
+    if (make_memory(p, err) < 0 || make_parts(p, true, err) < 0 || (spec.vfio_bytes > 0 && make_device(p, err) < 0)) {
         pattern_free(&p->base);
         return NULL;
     }
@@ -270,10 +316,30 @@ static struct bench_guest *pattern_incoming(struct ferry_error *err)
 {
     struct pattern *p = make_common(err);
 
+    if (p && make_device(p, err) < 0) {
+        pattern_free(&p->base);
+        p = NULL;
+    }
     return p ? &p->base : NULL;
 }
 
 /* ---- the check --------------------------------------------------------------------------------------------------- */
+
+/* What a device holds, and what it wrote to guest memory. */
+static void verify_device(struct pattern *p, struct bench_verify *out)
+{
+    const struct findings *findings = &p->device_findings;
+    uint64_t bytes = device_bytes(p);
+
+    if (bytes == 0)
+        return;
+    vfio_sim_check(p->vfio);
+    out->pages += (bytes + VFIO_DMA_BYTES) / FERRY_PAGE_BYTES;
+    out->mismatched += findings->mismatched;
+    out->lost_writes += findings->lost_writes;
+    if (!out->first[0])
+        memcpy(out->first, findings->first, sizeof(out->first));
+}
 
 static int pattern_verify(struct bench_guest *base, uint64_t run_on_ns, struct bench_verify *out,
                           struct ferry_error *err)
@@ -304,6 +370,7 @@ static int pattern_verify(struct bench_guest *base, uint64_t run_on_ns, struct b
         .lost_writes = findings->lost_writes,
     };
     memcpy(out->first, findings->first, sizeof(out->first));
+    verify_device(p, out);
     return 0;
 }
 
@@ -321,7 +388,7 @@ static void pattern_figures(struct bench_guest *base, struct bench_figures *out)
     blackout = heart_blackout(p->heart);
     ran_ns = p->ran_ns + (p->running_since_ns ? clock_now_ns() - p->running_since_ns : 0);
     *out = (struct bench_figures){
-        .ram_bytes = p->ram.bytes + p->untouched.bytes,
+        .ram_bytes = p->ram.bytes + p->untouched.bytes + (device_bytes(p) ? VFIO_DMA_BYTES : 0),
         .pages_written = p->writers ? writers_pages(p->writers) : 0,
         .beats = record.beats,
         .largest_gap_ns = record.largest_gap_ns,

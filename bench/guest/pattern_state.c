@@ -38,6 +38,31 @@ static const struct ferry_field fields[] = {
     FERRY_END,
 };
 
+static bool has_vfio(void *opaque)
+{
+    return ((const struct pattern_state *)opaque)->spec.vfio_bytes > 0;
+}
+
+static const struct ferry_field vfio_fields[] = { FERRY_U64(spec.vfio_bytes, struct pattern_state), FERRY_END };
+
+/* A guest without such a device is as it always was. */
+static const struct ferry_state_desc vfio_desc = {
+    .name = "pattern/vfio",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .size = sizeof(struct pattern_state),
+    .fields = vfio_fields,
+    .hooks = { .needed = has_vfio },
+};
+
+static const struct ferry_state_desc *const subsections[] = { &vfio_desc, NULL };
+
+static int state_pre_load(void *copy, struct ferry_error *err)
+{
+    ((struct pattern_state *)copy)->spec.vfio_bytes = 0;
+    return 0;
+}
+
 static int state_pre_save(void *opaque, struct ferry_error *err)
 {
     struct pattern_state *state = opaque;
@@ -64,6 +89,8 @@ static int state_check(const void *copy, int version, struct ferry_error *err)
     if (ret == 0)
         ret = check_block("pattern.untouched", state->spec.untouched_bytes, state->untouched_bytes, err);
     if (ret == 0)
+        ret = check_block("a device's memory", state->spec.vfio_bytes, state->ops->device_bytes(state->opaque), err);
+    if (ret == 0)
         ret = heart_check(&state->heart, err);
     if (ret == 0 && state->loaded)
         ret = ferry_error_set(err, -EEXIST, "the guest has its state already");
@@ -84,5 +111,9 @@ const struct ferry_state_desc pattern_state_desc = {
     .minimum_version_id = 1,
     .size = sizeof(struct pattern_state),
     .fields = fields,
-    .hooks = { .pre_save = state_pre_save, .check = state_check, .post_load = state_post_load },
+    .subsections = subsections,
+    .hooks = { .pre_save = state_pre_save,
+               .pre_load = state_pre_load,
+               .check = state_check,
+               .post_load = state_post_load },
 };

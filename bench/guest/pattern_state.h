@@ -16,6 +16,7 @@ struct pattern_state;
 /* What the guest does at either end; @opaque is pattern_state.opaque. */
 struct pattern_state_ops {
     void (*saving)(void *opaque);                         /* bring the members up to date */
+    uint64_t (*device_bytes)(void *opaque);               /* of memory that a device has here */
     int (*loaded)(void *opaque, struct ferry_error *err); /* the members are new */
 };
 

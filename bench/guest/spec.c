@@ -72,6 +72,7 @@ static const struct spec_row rows[] = {
     ROW("hot", ROW_PERCENT, hot_percent),
     ROW("zero", ROW_PERCENT, zero_percent),
     ROW("untouched", ROW_SIZE, untouched_bytes),
+    ROW("vfio", ROW_SIZE, vfio_bytes),
     ROW("content", ROW_CHOICE, content, .choices = contents),
     ROW("threads", ROW_U32, threads),
     ROW("seed", ROW_U64, seed),
@@ -245,6 +246,8 @@ int spec_check(const struct guest_spec *spec, struct ferry_error *err)
 
     if (ret == 0)
         ret = check_size("untouched", spec->untouched_bytes, 0, SPEC_UNTOUCHED_MAX, err);
+    if (ret == 0)
+        ret = check_size("vfio", spec->vfio_bytes, 0, SPEC_VFIO_MAX, err);
     if (ret == 0)
         ret = check_number("hot", spec->hot_percent, 1, 100, err);
     if (ret == 0)

@@ -8,6 +8,7 @@
  *     zero=0%                   share of pages that hold zeros
  *     untouched=0               more memory, which is never touched at all
  *     content=random            or text, or mixed
+ *     vfio=0                    a simulated device with so much memory of its own; pattern guests only
  *     threads=1 seed=1 huge=on  writers; what makes one guest differ from another; transparent huge pages
  *     dirty-log=bitmap          kvm only: how written pages are found; or ring, or uffd
  */
@@ -20,6 +21,7 @@
 
 #define SPEC_SIZE_MAX      (UINT64_C(1) << 40)
 #define SPEC_UNTOUCHED_MAX (UINT64_C(32) << 40)
+#define SPEC_VFIO_MAX      (UINT64_C(1) << 30)
 #define SPEC_THREADS_MAX   64
 #define SPEC_UNLIMITED     UINT64_MAX
 
@@ -49,6 +51,7 @@ struct guest_spec {
     uint64_t untouched_bytes;
     uint64_t dirty_bytes_per_sec; /* 0: never writes; SPEC_UNLIMITED */
     uint64_t seed;
+    uint64_t vfio_bytes; /* 0: no such device */
     uint32_t hot_percent;
     uint32_t zero_percent;
     uint32_t threads;
