@@ -4,6 +4,7 @@
  * The linker sends this program's allocations here.  What they have handed out is counted, so that a leak fails the
  * test in every build.
  */
+#include "failmalloc.h"
 #include "inspect_fixture.h"
 
 #include "inspect_json.h"
@@ -14,68 +15,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-void *__real_malloc(size_t bytes);
-void *__real_calloc(size_t count, size_t bytes);
-void *__real_realloc(void *old, size_t bytes);
-char *__real_strdup(const char *text);
-void __real_free(void *memory);
-void *__wrap_malloc(size_t bytes);
-void *__wrap_calloc(size_t count, size_t bytes);
-void *__wrap_realloc(void *old, size_t bytes);
-char *__wrap_strdup(const char *text);
-void __wrap_free(void *memory);
-
-static long until_failure = -1; /* allocations that still succeed; -1: all do */
-static bool has_failed;
-static long alive;
-
-static bool fails(void)
-{
-    if (until_failure < 0 || until_failure-- > 0)
-        return false;
-    until_failure = -1; /* only one fails */
-    has_failed = true;
-    return true;
-}
-
-static void *counted(void *memory)
-{
-    alive += memory != NULL;
-    return memory;
-}
-
-void *__wrap_malloc(size_t bytes)
-{
-    return fails() ? NULL : counted(__real_malloc(bytes));
-}
-
-void *__wrap_calloc(size_t items, size_t bytes)
-{
-    return fails() ? NULL : counted(__real_calloc(items, bytes));
-}
-
-void *__wrap_realloc(void *old, size_t bytes)
-{
-    void *memory;
-
-    if (fails())
-        return NULL;
-    memory = __real_realloc(old, bytes);
-    alive += memory && !old;
-    return memory;
-}
-
-char *__wrap_strdup(const char *text)
-{
-    return fails() ? NULL : counted(__real_strdup(text));
-}
-
-void __wrap_free(void *memory)
-{
-    alive -= memory != NULL;
-    __real_free(memory);
-}
 
 /* Everything that the command does with a stream.  Returns what came of it. */
 static int look_once(const uint8_t *data, size_t bytes, bool keep, FILE *to)
@@ -116,15 +55,15 @@ static void assert_survives(void (*put)(struct ferry_writer *to), bool keep)
     data = made_finish(&made, &bytes);
     look_once(data, bytes, keep, to);
     for (n = 0;; n++) {
-        long before = alive;
+        long before = failmalloc_alive();
+        bool failed;
         int ret;
 
-        has_failed = false;
-        until_failure = n;
+        failmalloc_arm(n);
         ret = look_once(data, bytes, keep, to);
-        until_failure = -1;
-        assert_int_equal(alive, before);
-        if (!has_failed) {
+        failed = failmalloc_disarm();
+        assert_int_equal(failmalloc_alive(), before);
+        if (!failed) {
             assert_int_equal(ret, 0);
             break;
         }
@@ -162,6 +101,6 @@ int main(void)
         cmocka_unit_test(test_early_devices_survive),
     };
 
-    json_set_alloc_funcs(__wrap_malloc, __wrap_free);
+    failmalloc_take_json();
     return cmocka_run_group_tests_name("inspect alloc", tests, NULL, NULL);
 }

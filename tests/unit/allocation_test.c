@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* allocation_test.c - a save and a load in which each allocation fails in turn: an error every time, and no leak
- *
- * The linker sends malloc and its kin to the wrappers here (-Wl,--wrap), and jansson is told to use them, too.
- */
+/* allocation_test.c - a save and a load in which each allocation fails in turn: an error every time, and no leak */
+#include "failmalloc.h"
+
 #include <ferry/session.h>
 
 #include <errno.h>
-#include <jansson.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -17,64 +14,6 @@
 #include <cmocka.h>
 
 #define BYTES (16 * FERRY_PAGE_BYTES)
-
-void *__real_malloc(size_t bytes);
-void *__real_calloc(size_t count, size_t bytes);
-void *__real_realloc(void *old, size_t bytes);
-char *__real_strdup(const char *text);
-void __real_free(void *memory);
-void *__wrap_malloc(size_t bytes);
-void *__wrap_calloc(size_t count, size_t bytes);
-void *__wrap_realloc(void *old, size_t bytes);
-char *__wrap_strdup(const char *text);
-void __wrap_free(void *memory);
-
-static atomic_long countdown; /* the allocation that takes it to 0 fails; negative: none does */
-static atomic_long held;      /* allocations not yet freed */
-
-static bool allowed(void)
-{
-    return atomic_fetch_sub(&countdown, 1) != 1;
-}
-
-static void *counted(void *memory)
-{
-    if (memory)
-        atomic_fetch_add(&held, 1);
-    return memory;
-}
-
-void *__wrap_malloc(size_t bytes)
-{
-    return allowed() ? counted(__real_malloc(bytes)) : NULL;
-}
-
-void *__wrap_calloc(size_t count, size_t bytes)
-{
-    return allowed() ? counted(__real_calloc(count, bytes)) : NULL;
-}
-
-void *__wrap_realloc(void *old, size_t bytes)
-{
-    void *memory;
-
-    if (!allowed())
-        return NULL;
-    memory = __real_realloc(old, bytes);
-    return old ? memory : counted(memory);
-}
-
-char *__wrap_strdup(const char *text)
-{
-    return allowed() ? counted(__real_strdup(text)) : NULL;
-}
-
-void __wrap_free(void *memory)
-{
-    if (memory)
-        atomic_fetch_sub(&held, 1);
-    __real_free(memory);
-}
 
 struct machine {
     uint8_t *ram;
@@ -141,19 +80,17 @@ static int fail_each(int (*once)(void *opaque, struct ferry_error *err), void *o
 {
     for (int n = 1;; n++) {
         struct ferry_error err = { 0 };
-        long before = atomic_load(&held);
+        long before = failmalloc_alive();
         int ret;
 
-        atomic_store(&countdown, n);
+        failmalloc_arm(n - 1);
         ret = once(opaque, &err);
-        if (atomic_load(&countdown) > 0) {
+        if (!failmalloc_disarm()) {
             assert_int_equal(ret, 0);
-            atomic_store(&countdown, -1);
             return n - 1;
         }
-        atomic_store(&countdown, -1);
-        if (atomic_load(&held) != before)
-            fail_msg("allocation %d: %ld left over", n, atomic_load(&held) - before);
+        if (failmalloc_alive() != before)
+            fail_msg("allocation %d: %ld left over", n, failmalloc_alive() - before);
         if (ret < 0 && (!err.errnum || strlen(err.text) < 5))
             fail_msg("allocation %d: no sentence for error %d", n, ret);
     }
@@ -232,8 +169,7 @@ int main(void)
         cmocka_unit_test(each_allocation_of_a_load_fails),
     };
 
-    atomic_store(&countdown, -1);
-    json_set_alloc_funcs(__wrap_malloc, __wrap_free);
+    failmalloc_take_json();
     source.ram = mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     source.count = 3;
     source.values = values;

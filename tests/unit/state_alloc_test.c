@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* state_alloc_test.c - each allocation of a save and of a load may fail: an error, no leak, the device as it was
  *
- * The linker sends this program's allocations here; the JSON library's are given to it.  What they have
+ * What they have
  * handed out is counted, so that a leak fails the test in every build.
  */
 #include "device.h"
+#include "failmalloc.h"
 #include "manifest.h"
 #include "state_fixture.h"
 
@@ -17,68 +18,6 @@
 
 #include <cmocka.h>
 
-void *__real_malloc(size_t bytes);
-void *__real_calloc(size_t count, size_t bytes);
-void *__real_realloc(void *old, size_t bytes);
-char *__real_strdup(const char *text);
-void __real_free(void *memory);
-void *__wrap_malloc(size_t bytes);
-void *__wrap_calloc(size_t count, size_t bytes);
-void *__wrap_realloc(void *old, size_t bytes);
-char *__wrap_strdup(const char *text);
-void __wrap_free(void *memory);
-
-static long until_failure = -1; /* allocations that still succeed; -1: all do */
-static bool has_failed;
-static long alive;
-
-static bool fails(void)
-{
-    if (until_failure < 0 || until_failure-- > 0)
-        return false;
-    until_failure = -1; /* only one fails */
-    has_failed = true;
-    return true;
-}
-
-static void *count(void *memory)
-{
-    alive += memory != NULL;
-    return memory;
-}
-
-void *__wrap_malloc(size_t bytes)
-{
-    return fails() ? NULL : count(__real_malloc(bytes));
-}
-
-void *__wrap_calloc(size_t items, size_t bytes)
-{
-    return fails() ? NULL : count(__real_calloc(items, bytes));
-}
-
-void *__wrap_realloc(void *old, size_t bytes)
-{
-    void *memory;
-
-    if (fails())
-        return NULL;
-    memory = __real_realloc(old, bytes);
-    alive += memory && !old;
-    return memory;
-}
-
-char *__wrap_strdup(const char *text)
-{
-    return fails() ? NULL : count(__real_strdup(text));
-}
-
-void __wrap_free(void *memory)
-{
-    alive -= memory != NULL;
-    __real_free(memory);
-}
-
 /* Returns 0 when no allocation was left to fail. */
 typedef int attempt(void *opaque, struct ferry_error *err);
 
@@ -88,21 +27,21 @@ static void assert_survives_each_failure(attempt *run, void *opaque, unsigned at
 
     for (long n = 0;; n++) {
         struct ferry_error err = { 0 };
-        long before = alive;
+        long before = failmalloc_alive();
+        bool failed;
         int rc;
 
-        has_failed = false;
-        until_failure = n;
+        failmalloc_arm(n);
         rc = run(opaque, &err);
-        until_failure = -1;
-        if (!has_failed) {
+        failed = failmalloc_disarm();
+        if (!failed) {
             assert_int_equal(rc, 0);
             break;
         }
         failures++;
         assert_true(rc < 0);
         assert_true(err.errnum < 0 && err.text[0]);
-        assert_int_equal(alive, before);
+        assert_int_equal(failmalloc_alive(), before);
     }
     assert_true(failures >= at_least);
 }
