@@ -21,6 +21,8 @@ void kvm_guest_arrive(struct kvm_guest *k)
     for (unsigned i = 0; i < k->parts.cpus; i++) {
         uint64_t tsc = state->cpu[i].tsc + (uint64_t)((double)passed * state->time.tsc_khz / 1e6);
 
+        kvm_guest_show(k, i, KVM_PAGE_RESUMED, state->cpu[i].regs.r15);
+        kvm_guest_show(k, i, KVM_PAGE_BLACKOUT, 0);
         k->arrival.own_tsc &= kvm_cpu_set_tsc(&k->parts.cpu[i], tsc, state->time.tsc_khz);
     }
     if (!k->arrival.own_tsc && !same_boot)
@@ -92,8 +94,6 @@ static int put_state(struct kvm_guest *k, struct ferry_error *err)
         ret = kvm_cpu_set(&k->parts.cpu[i], &k->state.cpu[i], err);
         if (!kvm_cpu_set_tsc_khz(&k->parts.cpu[i], k->state.time.tsc_khz))
             log_warn(LOG_STATE, "this KVM counts time stamps at another rate: the guest's clock goes wrong");
-        kvm_guest_show(k, i, KVM_PAGE_RESUMED, k->state.cpu[i].regs.r15);
-        kvm_guest_show(k, i, KVM_PAGE_BLACKOUT, 0);
     }
     return ret;
 }
