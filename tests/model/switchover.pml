@@ -151,7 +151,11 @@ inline note(where, what, how)
     :: d_step { where.step = what; where.doubt = false; how = WELL }
     :: d_step { bad_notes < BAD_NOTES -> bad_notes++; how = ABSENT }
     :: d_step { bad_notes < BAD_NOTES -> bad_notes++; how = DOUBT;
-           where.before = where.step; where.step = what; where.doubt = true }
+           if
+           :: !where.doubt -> where.before = where.step
+           :: else
+           fi;
+           where.step = what; where.doubt = true }
     fi
 }
 
@@ -251,13 +255,15 @@ idle:
 #ifdef BUG_COMMIT_NOTED_LATE
         tell_destination(M_COMMIT, S, N);
 #endif
+commit:
         note(source_journal, COMMITTED, how);
         if
-        :: how == ABSENT -> goto keep
+        :: how == ABSENT && source_journal.step == PREPARED -> goto keep
 #ifdef BUG_RUN_AFTER_A_DOUBTFUL_COMMIT
         :: how == DOUBT -> goto keep
 #else
-        :: how == DOUBT -> goto uncertain      /* somebody may have read it already */
+        :: how != WELL && source_journal.step == COMMITTED -> goto uncertain   /* somebody may have read it already */
+        :: how != WELL && source_journal.step == COMMITTED -> goto commit
 #endif
         :: how == WELL
         fi;
@@ -388,6 +394,7 @@ accept:
         note(destination_journal, COMMITTED, how);
         if
         :: how != WELL -> goto reread
+        :: how != WELL -> goto give_up
         :: else
         fi;
         if
