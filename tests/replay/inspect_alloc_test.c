@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* inspect_alloc_test.c - each allocation of a look at a stream may fail: no crash, no leak, and a sentence or a result
  *
- * The linker sends this program's allocations here.  What they have handed out is counted, so that a leak fails the
- * test in every build.
+ * What is handed out is counted, so that a leak fails the test in every build.
  */
 #include "failmalloc.h"
 #include "inspect_fixture.h"

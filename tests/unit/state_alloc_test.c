@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* state_alloc_test.c - each allocation of a save and of a load may fail: an error, no leak, the device as it was
  *
- * What they have
- * handed out is counted, so that a leak fails the test in every build.
+ * What is handed out is counted, so that a leak fails the test in every build.
  */
 #include "device.h"
 #include "failmalloc.h"

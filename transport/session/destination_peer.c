@@ -5,6 +5,7 @@
 #include "clock.h"
 #include "deadline.h"
 #include "error_wire.h"
+#include "gather.h"
 #include "guest_manifest.h"
 #include "hello.h"
 #include "log.h"
@@ -53,75 +54,38 @@ static const struct liveness_ops liveness_ops = { heard_ns, beat, suspect, lost 
 
 /* ---- opening --------------------------------------------------------------------------------------------------- */
 
-/* The source begins with a hello: agree to what both have. */
-static int answer_hello(struct destination_peer *peer, const uint8_t first[HELLO_PEEK_BYTES], struct ferry_error *err)
+/* The first bytes, and with a hello the whole set-up; has a deadline where somebody is at the other end. */
+static int learn_dialect(struct destination_peer *peer, struct gather_result *result, struct ferry_error *err)
 {
     struct ferry_session *session = peer->session;
-    struct hello_answer answer = { 0 };
-    struct hello_refusal refusal;
-    struct hello hello;
-    int ret = hello_receive(session->chan, first, &hello, err);
+    struct gather_terms terms = gather_terms_of(&session->options, 1);
+    struct gather *gather;
+    int ret = -ENOMEM;
 
-    if (ret < 0)
-        return ret;
-    answer.version = hello_choose_version(&hello, &refusal);
-    if (answer.version && (hello.role != HELLO_MAIN || hello.connections != 1)) {
-        hello_refusal_set(&refusal, HELLO_BAD_ROLE, "one main connection is expected here, not %u with a %s one first",
-                          hello.connections, hello_role_name(hello.role));
-        answer.version = 0;
-    }
-    if (!answer.version) {
-        (void)!hello_refuse(session->chan, &refusal, NULL);
-        *err = refusal.why;
-        return -EPROTO;
-    }
-    ret = hello_random(answer.nonce, err);
-    answer.protocol = hello.protocol & session->options.protocol_capabilities;
-    answer.device = hello.device & session->options.device_capabilities;
-    if (ret == 0)
-        ret = hello_agree(session->chan, &answer, err);
-    session_note_peer(session, "ferry", answer.protocol, answer.device);
+    if (ferry_channel_answers(session->chan))
+        terms.wait_ns = (int64_t)session->options.setup_timeout_ns;
+    gather = gather_new(&terms, peer->dog, err);
+    if (gather)
+        ret = gather_run(gather, NULL, session->chan, result, err);
+    gather_free(gather);
+    peer->ferry = ret == 0 && result->kind == HELLO_KIND_FERRY;
     return ret;
 }
 
-/* The first bytes, and with a hello the whole set-up; has a deadline where somebody is at the other end. */
-static int learn_dialect(struct destination_peer *peer, uint8_t first[HELLO_PEEK_BYTES], struct ferry_error *err)
+/* The dialect is known: the reader, and in the ferry dialect the way back and who watches. */
+static int open_streams(struct destination_peer *peer, const struct gather_result *result, struct ferry_error *err)
 {
     struct ferry_session *session = peer->session;
-    bool timed = ferry_channel_answers(session->chan);
-    struct deadline deadline = { 0 };
-    int ret;
 
-    deadline_begin(&deadline, peer->dog, session->chan, FERRY_READ_WRITE,
-                   timed ? clock_now_ns() + (int64_t)session->options.setup_timeout_ns : -1);
-    ret = ferry_channel_read_all(session->chan, first, HELLO_PEEK_BYTES, err);
-    peer->ferry = ret == 0 && hello_detect(first) == HELLO_KIND_FERRY;
-    if (peer->ferry)
-        ret = answer_hello(peer, first, err);
-    return deadline_end(&deadline, ret, "the source did not introduce itself in time", err);
-}
-
-int destination_peer_open(struct destination_peer *peer, struct ferry_session *session, struct ferry_error *err)
-{
-    uint8_t first[HELLO_PEEK_BYTES];
-    int ret;
-
-    memset(peer, 0, sizeof(*peer));
-    peer->session = session;
-    peer->dog = watchdog_new(err);
-    if (!peer->dog)
-        return -EAGAIN;
-    ret = learn_dialect(peer, first, err);
-    if (ret < 0)
-        return ret;
     peer->reader = ferry_reader_new(session->chan, err);
     if (!peer->reader)
         return -ENOMEM;
     if (!peer->ferry) {
         session_note_peer(session, "qemu", 0, 0);
-        reader_preload(peer->reader, first, sizeof(first));
+        reader_preload(peer->reader, result->first, sizeof(result->first));
         return 0;
     }
+    session_note_peer(session, "ferry", result->agreed.protocol, result->agreed.device);
     peer->path = return_path_open(peer->reader, err);
     if (!peer->path)
         return -ENOTSUP;
@@ -129,6 +93,23 @@ int destination_peer_open(struct destination_peer *peer, struct ferry_session *s
     peer->liveness =
         liveness_new(&liveness_ops, peer, session->options.suspect_after_ns, session->options.lost_after_ns, err);
     return peer->liveness ? 0 : -EAGAIN;
+}
+
+int destination_peer_open(struct destination_peer *peer, struct ferry_session *session, struct ferry_error *err)
+{
+    struct gather_result result = { 0 };
+    int ret;
+
+    memset(peer, 0, sizeof(*peer));
+    peer->session = session;
+    peer->dog = watchdog_new(err);
+    if (!peer->dog)
+        return -EAGAIN;
+    ret = learn_dialect(peer, &result, err);
+    if (ret == 0)
+        ret = open_streams(peer, &result, err);
+    gather_result_clear(&result); /* references to the session's own channel */
+    return ret;
 }
 
 void destination_peer_close(struct destination_peer *peer)

@@ -4,7 +4,7 @@
 
 #include "bytes.h"
 #include "clock.h"
-#include "deadline.h"
+#include "dial.h"
 #include "error_wire.h"
 #include "guest_manifest.h"
 #include "hello.h"
@@ -85,26 +85,12 @@ static int choose_dialect(struct source_peer *peer, struct ferry_error *err)
 static int say_hello(struct source_peer *peer, struct ferry_error *err)
 {
     struct ferry_session *session = peer->session;
-    struct hello hello = { .lowest = HELLO_VERSION,
-                           .highest = HELLO_VERSION,
-                           .role = HELLO_MAIN,
-                           .connections = 1,
-                           .protocol = session->options.protocol_capabilities,
-                           .device = session->options.device_capabilities };
     struct hello_answer answer;
-    struct deadline deadline = { 0 };
-    int ret = hello_random(hello.session, err);
+    struct hello hello;
+    int ret = dial_introduce(&session->options, 1, &hello, err);
 
     if (ret == 0)
-        ret = hello_random(hello.nonce, err);
-    if (ret < 0)
-        return ret;
-    deadline_begin(&deadline, peer->dog, session->chan, FERRY_READ_WRITE,
-                   clock_now_ns() + (int64_t)session->options.setup_timeout_ns);
-    ret = hello_send(session->chan, &hello, err);
-    if (ret == 0)
-        ret = hello_receive_answer(session->chan, &hello, &answer, err);
-    ret = deadline_end(&deadline, ret, "the destination did not answer the hello in time", err);
+        ret = dial_greet(session->chan, &hello, peer->dog, (int64_t)session->options.setup_timeout_ns, &answer, err);
     if (ret == 0)
         session_note_peer(session, "ferry", answer.protocol, answer.device);
     return ret;
