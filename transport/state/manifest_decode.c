@@ -123,7 +123,7 @@ static int get_fields(struct decoder *d, struct cursor *c, struct schema_part *p
     struct schema_field **last = &part->fields;
     unsigned fields = 0;
     struct cursor item;
-    uint16_t type;
+    uint16_t type = 0;
     int ret;
 
     while ((ret = next_item(d, c, &type, &item)) > 0) {
@@ -169,7 +169,7 @@ static int get_form(struct decoder *d, struct cursor *c, struct manifest_form **
     struct schema_part **last_part;
     unsigned parts = 0;
     struct cursor item;
-    uint16_t type;
+    uint16_t type = 0;
     int ret;
 
     if (!form)
@@ -210,7 +210,7 @@ static int get_device_items(struct decoder *d, struct cursor *c, struct manifest
     struct manifest_form **last_form = &device->forms;
     unsigned settings = 0, forms = 0;
     struct cursor item;
-    uint16_t type;
+    uint16_t type = 0;
     int ret;
 
     while ((ret = next_item(d, c, &type, &item)) > 0) {
@@ -284,7 +284,7 @@ static int get_all(struct decoder *d, struct cursor *c)
 {
     const uint8_t *format = take(c, 2);
     struct cursor item;
-    uint16_t type;
+    uint16_t type = 0;
     int ret;
 
     if (!format || load_be16(format) != MANIFEST_FORMAT)

@@ -287,8 +287,9 @@ int hello_unknown(const char *label, const uint8_t first[HELLO_PEEK_BYTES], stru
         ferry_error_set_code(err, FERRY_E_NOT_A_STREAM, -EPROTO,
                              "%s: not a migration stream: begins with %02x %02x %02x %02x", label, first[0], first[1],
                              first[2], first[3]);
-        ferry_error_hint(err, "is there another service, or TLS on one side only?");
+        ferry_error_offset(err, 0);
     }
+    ferry_error_object(err, "%s", label);
     return -EPROTO;
 }
 
