@@ -60,7 +60,7 @@ static int make_own(struct precopy *precopy, uint64_t choice, struct ferry_error
 static int watch_with(struct precopy *precopy, const struct ferry_guest *guest, const struct tracker *first,
                       unsigned count, struct ferry_error *err)
 {
-    struct tracker all[2 * GUEST_TRACKERS_MAX + 1];
+    struct tracker all[2 * GUEST_TRACKERS_MAX + 1] = { 0 };
     struct ferry_error why = { .errnum = -EIO };
     unsigned extra = count > 0 ? guest->device_trackers.count : 0;
 
