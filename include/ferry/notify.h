@@ -13,6 +13,7 @@
  *      a failure   running   failed           running                        stopped   failed           stopped
  *      or cancel   running   none             running                        stopped   none             stopped
  *
+ * The first notice comes when the destination has agreed to take the guest (where it is asked).
  * setup comes before any device's save.setup or load.setup; pre-switchover when the decision to switch was taken;
  * device, at the source, when the guest was stopped and before the last dirty pages are asked for, so that what a
  * device writes to guest memory until then is not lost; at the destination when everything is loaded, before the

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* departure.h - what the source asks and tells its devices while the guest leaves, step by step
  *
- *      begin        blockers; notices none, setup
+ *      begin        (the destination has agreed) blockers; notices none, setup
  *      setup        START of every iterative device
  *      active       notice active
  *      some         their turns in a round;  pending: what they have left, at its end

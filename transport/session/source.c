@@ -61,6 +61,8 @@ static int source_setup(struct source *source, struct ferry_error *err)
     int ret = source_introduce(source, err);
 
     if (ret == 0)
+        ret = departure_begin(&source->departure, session, writer, err);
+    if (ret == 0)
         ret = precopy_begin(&source->precopy, source->guest, session->options.tracker, writer, err);
     if (ret < 0)
         return ret;
@@ -266,9 +268,7 @@ static int source_run(struct ferry_session *session, struct ferry_error *err)
     if (!source.writer)
         return -ENOMEM;
     writer_set_limit(source.writer, session->limit);
-    ret = departure_begin(&source.departure, session, source.writer, err);
-    if (ret == 0)
-        ret = source_migrate(&source, err);
+    ret = source_migrate(&source, err);
     if (ret < 0)
         session_error_where(session, FERRY_SIDE_SOURCE, err);
     if (ret < 0 && ret != -EOWNERDEAD)
