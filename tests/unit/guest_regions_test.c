@@ -70,10 +70,9 @@ static void expect(struct memory *memory, uint64_t mismatched, uint64_t lost, co
     const struct findings *findings = &memory->regions->findings;
 
     regions_check(memory->regions);
-    if (findings->mismatched != mismatched || findings->lost_writes != lost)
-        fail_msg("%d mismatched, %d lost: %s", (int)findings->mismatched, (int)findings->lost_writes, findings->first);
-    if (!strstr(findings->first, first))
-        fail_msg("'%s', not '%s'", findings->first, first);
+    assert_int_equal(findings->mismatched, mismatched);
+    assert_int_equal(findings->lost_writes, lost);
+    assert_non_null(strstr(findings->first, first));
 }
 
 static void what_was_written_passes(void **state)
