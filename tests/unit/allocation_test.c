@@ -2,6 +2,10 @@
 /* allocation_test.c - a save and a load in which each allocation fails in turn: an error every time, and no leak */
 #include "failmalloc.h"
 
+#include <ferry/blocker.h>
+#include <ferry/iterative.h>
+#include <ferry/notify.h>
+#include <ferry/rules.h>
 #include <ferry/session.h>
 
 #include <errno.h>
@@ -46,6 +50,61 @@ static int start(void *opaque, struct ferry_error *err)
 
 static const struct ferry_guest_ops ops = { .stop = stop, .start = start };
 
+/* An iterative device of a few bytes. */
+static int put_setup(void *opaque, struct ferry_writer *writer, struct ferry_error *err)
+{
+    ferry_put_chunk_end(writer);
+    return 0;
+}
+
+static void pending(void *opaque, enum ferry_pending_how how, struct ferry_pending *out)
+{
+    out->precopy_bytes = 8;
+}
+
+static int put_all(void *opaque, struct ferry_writer *writer, struct ferry_error *err)
+{
+    ferry_put_chunk(writer, "contents", 8);
+    ferry_put_chunk_end(writer);
+    return 0;
+}
+
+static int put_some(void *opaque, struct ferry_writer *writer, uint64_t budget_bytes, struct ferry_error *err)
+{
+    return put_all(opaque, writer, err);
+}
+
+static int get_all(void *opaque, struct ferry_reader *reader, uint32_t version, struct ferry_error *err)
+{
+    return ferry_skip_chunks(reader);
+}
+
+static const struct ferry_iterative_ops iterative = {
+    .save = { .setup = put_setup, .pending = pending, .iterate = put_some, .complete_precopy = put_all },
+    .load = { .state = get_all },
+};
+
+static int heard(void *opaque, const struct ferry_notice *notice, struct ferry_error *err)
+{
+    return 0;
+}
+
+/* All that a guest may have besides: 0 or the error. */
+static int add_more(struct ferry_guest *guest, struct ferry_error *err)
+{
+    const struct ferry_device_rules rules = { 0 };
+    int token = ferry_guest_block_migration(guest, "for a moment", err);
+
+    if (token < 0)
+        return token;
+    ferry_guest_unblock_migration(guest, token);
+    if (ferry_guest_add_iterative(guest, "table", FERRY_INSTANCE_NEXT, 1, &iterative, NULL, err) < 0)
+        return -1;
+    if (ferry_guest_set_rules(guest, "table", 0, &rules, NULL, err) < 0)
+        return -1;
+    return ferry_guest_add_notifier(guest, heard, NULL, err);
+}
+
 static struct ferry_guest *make_guest(struct machine *machine, struct ferry_error *err)
 {
     struct ferry_block ram = {
@@ -54,7 +113,8 @@ static struct ferry_guest *make_guest(struct machine *machine, struct ferry_erro
     struct ferry_guest *guest = ferry_guest_new("tiny", &ops, machine, err);
 
     if (guest && (ferry_guest_add_block(guest, &ram, err) < 0 ||
-                  ferry_guest_add_device(guest, &desc, machine, NULL, FERRY_INSTANCE_NEXT, err) < 0)) {
+                  ferry_guest_add_device(guest, &desc, machine, NULL, FERRY_INSTANCE_NEXT, err) < 0 ||
+                  add_more(guest, err) < 0)) {
         ferry_guest_free(guest);
         guest = NULL;
     }

@@ -17,7 +17,7 @@ struct row {
     uint64_t needed; /* 0: not said */
 };
 
-/* pending, previous, channel/s, dirty/s, limit, devices, fitting rounds */
+/* pending, previous, channel/s, dirty/s, limit, devices, fitting rounds, iterative devices, they write/s */
 static const struct row rows[] = {
     { "nothing left", { 0, 100 * MIB, 1000 * MIB, 0, 300 * MS, 0, 0 }, FERRY_VERDICT_SWITCH, 0 },
     { "nothing left, rate unknown", { 0, 0, 0, 0, 300 * MS, 0, 0 }, FERRY_VERDICT_SWITCH, 0 },
@@ -54,6 +54,18 @@ static const struct row rows[] = {
       { 30 * MIB, 30 * MIB, 50 * MIB, 800 * MIB, 300 * MS, 0, 0 },
       FERRY_VERDICT_CANNOT,
       100 * MIB },
+    { "no page is left, but a device has much",
+      { 0, 2000 * MIB, 1000 * MIB, 0, 300 * MS, 0, 0, 1000 * MIB, 100 * MIB },
+      FERRY_VERDICT_CONVERGING,
+      0 },
+    { "a device and the pages together fit, and are flat",
+      { 100 * MIB, 210 * MIB, 1000 * MIB, 0, 300 * MS, 0, 1, 100 * MIB, 100 * MIB },
+      FERRY_VERDICT_SWITCH,
+      0 },
+    { "a device alone outruns the channel",
+      { 0, 1000 * MIB, 100 * MIB, 0, 300 * MS, 0, 0, 1000 * MIB, 800 * MIB },
+      FERRY_VERDICT_CANNOT,
+      900 * MIB },
 };
 
 static void every_row(void **state)

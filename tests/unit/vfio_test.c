@@ -305,6 +305,103 @@ static void a_guest_takes_its_device_along(void **state)
     }
 }
 
+/* ---- a guest of which nothing is known to be written but what the device says ---- */
+
+static int silent_start(void *opaque, const struct ferry_block *block, struct ferry_error *err)
+{
+    return 0;
+}
+
+static int silent_sync(void *opaque, const struct ferry_block *block, uint64_t *bitmap, struct ferry_error *err)
+{
+    return 0;
+}
+
+static void silent_stop(void *opaque, const struct ferry_block *block)
+{
+}
+
+static const struct ferry_tracker_ops silent = {
+    .name = "silent", .start = silent_start, .sync = silent_sync, .stop = silent_stop
+};
+
+static int guest_stop(void *opaque, struct ferry_error *err)
+{
+    vfio_sim_run(opaque, false);
+    return 0;
+}
+
+static int guest_start(void *opaque, struct ferry_error *err)
+{
+    vfio_sim_run(opaque, true);
+    return 0;
+}
+
+static int guest_provide(void *opaque, const char *name, uint64_t length, struct ferry_block *block,
+                         struct ferry_error *err)
+{
+    return vfio_sim_provide(opaque, length, block, err);
+}
+
+static const struct ferry_guest_ops guest_ops = { .stop = guest_stop,
+                                                  .start = guest_start,
+                                                  .provide_block = guest_provide };
+
+static struct ferry_guest *guest_of(struct vfio_sim *sim)
+{
+    struct ferry_guest *guest = ferry_guest_new("device", &guest_ops, sim, NULL);
+
+    assert_non_null(guest);
+    assert_int_equal(ferry_guest_add_tracker(guest, &silent, NULL, NULL), 0);
+    assert_int_equal(vfio_sim_add_to(sim, guest, NULL), 0);
+    return guest;
+}
+
+static void what_it_writes_to_the_guest_is_in_its_own_log(void **state)
+{
+    const struct vfio_sim_config config = { .memory_bytes = MIB, .bytes_per_sec = 200 * MIB, .seed = 3 }, none = { 0 };
+    struct ferry_options *options = ferry_options_new();
+    struct findings findings = { 0 };
+    struct vfio_sim *from, *to;
+    struct ferry_guest *here, *there;
+    struct ferry_session *sending, *receiving;
+    struct vfio_sim_figures left, arrived;
+    struct ferry_error err = { 0 };
+    struct ferry_channel *pair[2];
+
+    assert_int_equal(findings_init(&findings), 0);
+    from = vfio_sim_new(&config, &findings, NULL);
+    to = vfio_sim_new(&none, &findings, NULL);
+    here = guest_of(from);
+    there = guest_of(to);
+    assert_int_equal(ferry_options_set(options, "max-bandwidth", "20MiB/s", NULL), 0);
+    assert_int_equal(ferry_channel_pair(pair, NULL), 0);
+    vfio_sim_run(from, true);
+    receiving = ferry_destination_start(there, pair[1], options, NULL);
+    sending = ferry_source_start(here, pair[0], options, NULL);
+    if (ferry_session_wait(sending, FERRY_NO_DEADLINE, &err) < 0 ||
+        ferry_session_wait(receiving, FERRY_NO_DEADLINE, &err) < 0)
+        fail_msg("%s", ferry_error_text(&err));
+    vfio_sim_figures(from, &left);
+    vfio_sim_figures(to, &arrived);
+    assert_true(left.state == VFIO_STOPPED && arrived.state == VFIO_RUNNING && arrived.loaded);
+    assert_true(left.writes > 100 && arrived.writes >= left.writes);
+    vfio_sim_run(to, false);
+    vfio_sim_check(to);
+    if (findings.mismatched + findings.lost_writes > 0)
+        fail_msg("%s", findings.first);
+    ferry_session_free(sending);
+    ferry_session_free(receiving);
+    ferry_channel_unref(pair[0]);
+    ferry_channel_unref(pair[1]);
+    ferry_options_free(options);
+    ferry_guest_free(here);
+    ferry_guest_free(there);
+    vfio_sim_free(from);
+    vfio_sim_free(to);
+    findings_destroy(&findings);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -315,6 +412,7 @@ int main(void)
         cmocka_unit_test(what_is_not_right_is_refused),
         cmocka_unit_test(another_devices_configuration_is_refused),
         cmocka_unit_test(a_guest_takes_its_device_along),
+        cmocka_unit_test(what_it_writes_to_the_guest_is_in_its_own_log),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
