@@ -136,6 +136,8 @@ int source_peer_open(struct source_peer *peer, struct ferry_session *session, st
 
 void source_peer_close(struct source_peer *peer)
 {
+    if (!peer->session)
+        return; /* never opened */
     liveness_free(peer->liveness);
     link_free(peer->link);
     watchdog_free(peer->dog);

@@ -35,6 +35,7 @@ struct source_peer {
 /* Choose the dialect and begin.  On failure, too, source_peer_close() it. */
 int source_peer_open(struct source_peer *peer, struct ferry_session *session, struct ferry_writer *writer,
                      struct ferry_error *err);
+/* A zeroed one is legal. */
 void source_peer_close(struct source_peer *peer);
 
 /* Directly after the header and the configuration were put: does the destination take this guest? */
