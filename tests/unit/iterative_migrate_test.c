@@ -2,6 +2,8 @@
 /* iterative_migrate_test.c - machines with busy iterative devices cross whole; failures leave them at the source */
 #include "iterative_fixture.h"
 
+#include <ferry/capabilities.h>
+
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -137,12 +139,37 @@ static void a_failing_device_leaves_the_guest_at_the_source(void **state)
     }
 }
 
+/* The fast device needs more rows than memory's end brings: the source waits for the word that they are there. */
+static void initial_data_holds_the_switch_back(void **state)
+{
+    for (int agreed = 0; agreed < 2; agreed++) {
+        struct ferry_options *options = ferry_options_new();
+        struct ferry_stats stats;
+        struct move move;
+
+        assert_int_equal(ferry_capabilities_set(options, "switchover-ack", agreed ? "on" : "off", NULL), 0);
+        open_both();
+        there.toy[0].ready_rows = agreed ? 8 * TOY_ROWS : UINT32_MAX;
+        move_begin(&move, &here, &there, options);
+        move_end(&move);
+        if (move.here.errnum || move.there.errnum)
+            fail_msg("%s; %s", move.here.text, move.there.text);
+        if (agreed)
+            assert_true(there.toy[0].loaded_rows >= 8 * TOY_ROWS);
+        ferry_session_stats(move.source, &stats);
+        assert_true(stats.ram.rounds >= (agreed ? 6 : 2));
+        close_both(&move);
+        ferry_options_free(options);
+    }
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(busy_devices_cross_whole),
         cmocka_unit_test(a_cancel_while_devices_are_sent),
         cmocka_unit_test(pending_of_devices_keeps_the_source_from_switching),
+        cmocka_unit_test(initial_data_holds_the_switch_back),
         cmocka_unit_test(a_failing_device_leaves_the_guest_at_the_source),
     };
 

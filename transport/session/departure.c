@@ -2,6 +2,7 @@
 /* departure.c - what the source asks and tells its devices while the guest leaves, step by step */
 #include "departure.h"
 
+#include "capabilities.h"
 #include "clock.h"
 #include "guest_parts.h"
 #include "log.h"
@@ -21,6 +22,15 @@ static int tell(const struct departure *departure, enum ferry_migration_state st
     return notify_step(&departure->session->guest->notifiers, FERRY_SIDE_SOURCE, state, err);
 }
 
+/* Capabilities of devices that both sides have. */
+static uint64_t agreed(struct ferry_session *session)
+{
+    uint64_t capabilities = session_stats_lock(session)->peer.device;
+
+    session_stats_unlock(session);
+    return capabilities;
+}
+
 int departure_begin(struct departure *departure, struct ferry_session *session, struct ferry_writer *writer,
                     struct ferry_error *err)
 {
@@ -29,6 +39,7 @@ int departure_begin(struct departure *departure, struct ferry_session *session, 
     if (ret < 0)
         return ret;
     departure->session = session;
+    departure->ack_wanted = agreed(session) & CAPABILITY_SWITCHOVER_ACK;
     ret = tell(departure, FERRY_MIGRATION_NONE, err);
     if (ret == 0)
         ret = tell(departure, FERRY_MIGRATION_SETUP, err);
@@ -61,16 +72,6 @@ int departure_some(struct departure *departure, bool *more, struct ferry_error *
 uint64_t departure_pending(struct departure *departure)
 {
     return iterative_pending(&departure->iterative);
-}
-
-void departure_want_ack(struct departure *departure)
-{
-    departure->ack_wanted = true;
-}
-
-void departure_ack(struct departure *departure)
-{
-    atomic_store(&departure->acked, true);
 }
 
 /* Some milliseconds, or until somebody cancels. */
@@ -112,12 +113,12 @@ static int not_yet(struct departure *departure, const struct ferry_error *why, s
     return -ETIMEDOUT;
 }
 
-int departure_may_switch(struct departure *departure, bool *now, struct ferry_error *err)
+int departure_may_switch(struct departure *departure, bool acked, bool *now, struct ferry_error *err)
 {
     struct ferry_error why = { 0 };
     int ret = 0;
 
-    *now = !departure->ack_wanted || atomic_load(&departure->acked);
+    *now = acked || !departure->ack_wanted;
     if (*now) {
         ret = rules_may_switch(&departure->session->guest->rules, &why);
         if (ret == -EAGAIN) {

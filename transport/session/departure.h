@@ -10,7 +10,7 @@
  *      complete     END of every iterative device
  *      end          notice completed, or failed and none; blockers are free again
  *
- * Used by the source's thread alone, but for departure_ack().
+ * Used by the source's thread alone.
  */
 #ifndef SESSION_DEPARTURE_H
 #define SESSION_DEPARTURE_H
@@ -23,8 +23,7 @@ struct departure {
     struct iterative iterative;
     uint32_t next_id;
     int64_t not_yet_since_ns; /* when a device first said so; 0: none has */
-    bool ack_wanted;
-    atomic_bool acked;
+    bool ack_wanted;          /* no switch before the destination's ack */
 };
 
 /* For ferry_source_start(): whether it is worth beginning at all. */
@@ -46,17 +45,12 @@ uint64_t departure_pending(struct departure *departure);
 
 /**
  * departure_may_switch() - what is left fits: may the guest be stopped now?
+ * @acked: the destination says that all initial data is there; asked for where both can (capability switchover-ack)
  * @now: false: not yet; another round, please.  This call has waited for some milliseconds then.
  *
  * Fails when a device refuses for good, or says "not yet" for longer than the options allow, and on a cancel.
  */
-int departure_may_switch(struct departure *departure, bool *now, struct ferry_error *err);
-
-/* The destination is to say that all initial data is there (capability switchover-ack), or there is no switch. */
-void departure_want_ack(struct departure *departure);
-
-/* It has said so.  Thread: any. */
-void departure_ack(struct departure *departure);
+int departure_may_switch(struct departure *departure, bool acked, bool *now, struct ferry_error *err);
 
 /* The guest stands still; before the last look at the dirty log. */
 int departure_stopped(struct departure *departure, struct ferry_error *err);

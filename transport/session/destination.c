@@ -146,6 +146,8 @@ static int load_items(struct destination *destination, struct ferry_error *err)
         case SECTION_PART:
         case SECTION_END:
             ret = landing_next(&destination->landing, &item);
+            if (ret == 0 && landing_ack_due(&destination->landing))
+                destination_peer_ack(&destination->peer);
             break;
         case SECTION_FULL:
             ret = state_sections_load(destination->guest, destination->reader, &item, &destination->arrivals, err);

@@ -2,6 +2,7 @@
 /* destination_peer.c - what the destination says to its source, beside loading what comes */
 #include "destination_peer.h"
 
+#include "capabilities.h"
 #include "clock.h"
 #include "deadline.h"
 #include "error_wire.h"
@@ -138,6 +139,17 @@ int destination_peer_ping(struct destination_peer *peer, uint32_t cookie)
         return ferry_reader_fail(peer->reader, -EPROTO, "a ping without a return path to answer on");
     ret = return_path_pong(peer->path, cookie, &err);
     return ret < 0 ? reader_fail_why(peer->reader, ret, &err) : 0;
+}
+
+void destination_peer_ack(struct destination_peer *peer)
+{
+    struct ferry_stats *stats = session_stats_lock(peer->session);
+    bool agreed = stats->peer.device & CAPABILITY_SWITCHOVER_ACK;
+    struct ferry_error mute;
+
+    session_stats_unlock(peer->session);
+    if (agreed && peer->path)
+        (void)!return_path_send(peer->path, RETURN_PATH_SWITCHOVER_ACK, NULL, 0, &mute);
 }
 
 /* ---- items ----------------------------------------------------------------------------------------------------- */

@@ -42,6 +42,9 @@ int destination_peer_item(struct destination_peer *peer, const struct section_it
 int destination_peer_open_path(struct destination_peer *peer);
 int destination_peer_ping(struct destination_peer *peer, uint32_t cookie);
 
+/* All initial data of devices is there: say so, where that was agreed to.  Who misses it learns of it soon enough. */
+void destination_peer_ack(struct destination_peer *peer);
+
 /* Everything is loaded and checked: get the right to run, and start the guest. */
 int destination_peer_take_over(struct destination_peer *peer, struct ferry_error *err);
 

@@ -113,6 +113,8 @@ bool iterative_load_ready(const struct iterative_loader *loader)
         const struct iterative_arrival *arrival = &loader->arrivals[i];
         const struct ferry_iterative_ops *ops = arrival->device->ops;
 
+        if (rules_is_impaired(&loader->guest->rules, arrival->device->idstr, arrival->device->instance_id))
+            continue; /* nothing of it is waited for any more */
         if (!ops->load.switchover_ready || (arrival->version == 0 && ops->needed))
             continue; /* all that is needed has started before the first PART comes */
         if (!ops->load.switchover_ready(arrival->device->opaque))

@@ -128,8 +128,10 @@ static void note_message(struct link *link, const struct return_path_message *me
             ferry_error_set(&why, -EREMOTEIO, "the destination failed and cannot say why");
         break_locked(link, &why);
         break;
-    case RETURN_PATH_HEARTBEAT:
     case RETURN_PATH_SWITCHOVER_ACK:
+        link->events |= LINK_SWITCHOVER_ACK;
+        break;
+    case RETURN_PATH_HEARTBEAT:
         break;
     default:
         ferry_error_set_code(&why, FERRY_E_BAD_RETURN_MESSAGE, -EPROTO, "return path: %s, but this is not a postcopy",

@@ -19,6 +19,7 @@ enum link_event {
     LINK_READY = 1 << 1,   /* with the token that was expected */
     LINK_RUNNING = 1 << 2, /* likewise */
     LINK_SHUT = 1 << 3,    /* with status 0 */
+    LINK_SWITCHOVER_ACK = 1 << 4,
 };
 
 struct link_figures {

@@ -95,6 +95,13 @@ bool rules_impair(struct rule_list *list, const char *idstr, uint32_t instance_i
     return true;
 }
 
+bool rules_is_impaired(const struct rule_list *list, const char *idstr, uint32_t instance_id)
+{
+    const struct rule *rule = find(list, idstr, instance_id);
+
+    return rule && rule->impaired;
+}
+
 bool rules_pass_over(struct rule_list *list, const char *idstr, uint32_t instance_id, struct ferry_reader *reader,
                      const struct section_item *item, const struct ferry_error *why)
 {

@@ -35,8 +35,11 @@ void rules_begin(struct rule_list *list);
  */
 bool rules_impair(struct rule_list *list, const char *idstr, uint32_t instance_id, const struct ferry_error *why);
 
-/* The same before its section's footer was read.  True only if @reader stands right in front of that, or nobody could
- * say where the stream goes on; a refusal that @reader remembers is forgotten then. */
+/* Whether the device goes on without its state already. */
+bool rules_is_impaired(const struct rule_list *list, const char *idstr, uint32_t instance_id);
+
+/* rules_impair() before its section's footer was read.  True only if @reader stands right in front of that, or nobody
+ * could say where the stream goes on; a refusal that @reader remembers is forgotten then. */
 bool rules_pass_over(struct rule_list *list, const char *idstr, uint32_t instance_id, struct ferry_reader *reader,
                      const struct section_item *item, const struct ferry_error *why);
 

@@ -179,7 +179,7 @@ static int source_iterate(struct source *source, struct ferry_error *err)
     for (;;) {
         ret = source_round(source, &decision, err);
         if (ret == 0 && decision.verdict == FERRY_VERDICT_SWITCH && caught_up)
-            ret = departure_may_switch(&source->departure, &now, err);
+            ret = departure_may_switch(&source->departure, source_peer_acked(&source->peer), &now, err);
         if (ret < 0 || now)
             return ret;
         caught_up = decision.verdict == FERRY_VERDICT_SWITCH;

@@ -239,6 +239,11 @@ void source_peer_claim(struct source_peer *peer)
     pthread_mutex_lock(&peer->stream_lock);
 }
 
+bool source_peer_acked(const struct source_peer *peer)
+{
+    return peer->link && link_wait(peer->link, LINK_SWITCHOVER_ACK, 0, NULL) == 0;
+}
+
 int source_peer_prepare(struct source_peer *peer, struct ferry_error *err)
 {
     int ret;

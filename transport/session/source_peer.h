@@ -52,6 +52,9 @@ int source_peer_catch_up(struct source_peer *peer, struct ferry_error *err);
 void source_peer_lend(struct source_peer *peer);
 void source_peer_claim(struct source_peer *peer);
 
+/* Whether the destination has said that all initial data of devices is there. */
+bool source_peer_acked(const struct source_peer *peer);
+
 /* The guest stands still: the switch begins. */
 int source_peer_prepare(struct source_peer *peer, struct ferry_error *err);
 

@@ -20,9 +20,9 @@ static const struct ferry_capability_info protocol[] = {
 };
 
 static const struct ferry_capability_info device[] = {
-    { "iterative", "devices that send state while the guest runs", CAPABILITY_ITERATIVE, false, false },
+    { "iterative", "devices that send state while the guest runs", CAPABILITY_ITERATIVE, true, true },
     { "switchover-ack", "the switch waits until devices have loaded what they need before it",
-      CAPABILITY_SWITCHOVER_ACK, false, false },
+      CAPABILITY_SWITCHOVER_ACK, true, true },
     { "postcopy-state", "devices that send state after the switch", CAPABILITY_POSTCOPY_STATE, false, false },
 };
 
