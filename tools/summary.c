@@ -10,8 +10,9 @@
 #include <stdbool.h>
 #include <string.h>
 
-#define LABEL_COLUMNS 13
-#define TEXT_BYTES    32
+#define LABEL_COLUMNS  13
+#define TEXT_BYTES     32
+#define NAMES_PER_LINE 5
 
 static double number(const json_t *object, const char *name)
 {
@@ -72,22 +73,32 @@ static void print_parts(FILE *to, const json_t *parts)
     fprintf(to, "\n");
 }
 
+static void print_capabilities(FILE *to, const json_t *names)
+{
+    size_t count = json_array_size(names);
+
+    for (size_t i = 0; i < count; i++) {
+        bool last = i + 1 == count || (i + 1) % NAMES_PER_LINE == 0;
+
+        if (i % NAMES_PER_LINE == 0)
+            label(to, i == 0 ? "with" : "");
+        fprintf(to, "%s%s%s", json_string_value(json_array_get(names, i)), i + 1 < count ? "," : "", last ? "\n" : " ");
+    }
+}
+
 static void print_peer(FILE *to, const json_t *side)
 {
     const json_t *peer = json_object_get(side, "peer");
     char value[TEXT_BYTES];
-    json_t *name;
-    size_t i;
 
     if (!has(side, "peer"))
         return;
     label(to, "agreed");
     fprintf(to, "the %s dialect", text(peer, "dialect"));
-    json_array_foreach (json_object_get(peer, "capabilities"), i, name)
-        fprintf(to, "%s %s", i ? "," : ":", json_string_value(name));
     if (number(peer, "round-trip") > 0)
         fprintf(to, "; round trip %s", time_of(value, number(peer, "round-trip") * 1e6));
     fprintf(to, "\n");
+    print_capabilities(to, json_object_get(peer, "capabilities"));
 }
 
 static void print_times(FILE *to, const json_t *source, const json_t *destination)
