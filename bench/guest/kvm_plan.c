@@ -99,6 +99,8 @@ static int check_spec(const struct guest_spec *spec, struct ferry_error *err)
         return ferry_error_set(err, -EINVAL,
                                "content: the pages of a kvm guest are random; text and mixed are for the "
                                "pattern guest");
+    if (spec->vfio_bytes > 0)
+        return ferry_error_set(err, -EINVAL, "vfio: a kvm guest has no such device; the pattern guest has");
     if (spec->untouched_bytes > 0)
         return ferry_error_set(err, -EINVAL,
                                "untouched: a kvm guest has one block of memory; the pattern guest has "

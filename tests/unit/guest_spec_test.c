@@ -45,8 +45,9 @@ static void every_key_is_understood(void **state)
     struct guest_spec spec;
 
     parse("size=1GiB,dirty=200MiB/s,pattern=hot,hot=10%,zero=30%,untouched=64GiB,content=mixed,threads=3,seed=77,"
-          "huge=off",
+          "huge=off,vfio=16MiB",
           &spec);
+    assert_int_equal(spec.vfio_bytes, 16 << 20);
     assert_int_equal(spec.size_bytes, 1 << 30);
     assert_int_equal(spec.dirty_bytes_per_sec, 200 << 20);
     assert_int_equal(spec.pattern, SPEC_HOT);
