@@ -34,23 +34,28 @@ static void unlink_watch(struct watchdog *dog, struct watchdog_watch *watch)
     watch->set = false;
 }
 
-/* Bark where it is due.  Returns when the next one is. */
+static struct watchdog_watch *earliest(const struct watchdog *dog)
+{
+    struct watchdog_watch *first = dog->watches;
+
+    for (struct watchdog_watch *watch = first; watch; watch = watch->next)
+        if (watch->when_ns < first->when_ns)
+            first = watch;
+    return first;
+}
+
+/* Bark where it is due, in the order in which it became due.  Returns when the next one is. */
 static int64_t go_round(struct watchdog *dog)
 {
-    int64_t now_ns = clock_now_ns(), next_ns = INT64_MAX;
-    struct watchdog_watch *next;
+    int64_t now_ns = clock_now_ns();
+    struct watchdog_watch *watch;
 
-    for (struct watchdog_watch *watch = dog->watches; watch; watch = next) {
-        next = watch->next;
-        if (watch->when_ns > now_ns) {
-            next_ns = watch->when_ns < next_ns ? watch->when_ns : next_ns;
-            continue;
-        }
+    while ((watch = earliest(dog)) && watch->when_ns <= now_ns) {
         unlink_watch(dog, watch);
         watch->barked = true;
         watch->bark(watch->opaque);
     }
-    return next_ns;
+    return watch ? watch->when_ns : INT64_MAX;
 }
 
 static void *watchdog_thread(void *opaque)

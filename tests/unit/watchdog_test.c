@@ -50,11 +50,11 @@ static void the_earliest_barks_first_whatever_the_order_of_setting(void **state)
     struct watchdog_watch watch[3] = { 0 };
     int64_t now_ns = clock_now_ns();
 
-    watchdog_set(*state, &watch[0], now_ns + 60 * NS_PER_MS, bark, (char[]){ "c" });
-    watchdog_set(*state, &watch[1], now_ns + 20 * NS_PER_MS, bark, (char[]){ "a" });
-    watchdog_set(*state, &watch[2], now_ns + 40 * NS_PER_MS, bark, (char[]){ "b" });
+    watchdog_set(*state, &watch[0], now_ns + 300 * NS_PER_MS, bark, (char[]){ "c" });
+    watchdog_set(*state, &watch[1], now_ns + 100 * NS_PER_MS, bark, (char[]){ "a" });
+    watchdog_set(*state, &watch[2], now_ns + 200 * NS_PER_MS, bark, (char[]){ "b" });
     assert_int_equal(next_bark(2000), 'a');
-    assert_true(clock_now_ns() - now_ns >= 20 * NS_PER_MS);
+    assert_true(clock_now_ns() - now_ns >= 100 * NS_PER_MS);
     assert_int_equal(next_bark(2000), 'b');
     assert_int_equal(next_bark(2000), 'c');
     for (int i = 0; i < 3; i++)
@@ -66,8 +66,8 @@ static void what_is_called_off_does_not_bark(void **state)
     struct watchdog_watch off = { 0 }, later = { 0 };
     int64_t now_ns = clock_now_ns();
 
-    watchdog_set(*state, &off, now_ns + 20 * NS_PER_MS, bark, (char[]){ "x" });
-    watchdog_set(*state, &later, now_ns + 30 * NS_PER_MS, bark, (char[]){ "l" });
+    watchdog_set(*state, &off, now_ns + 300 * NS_PER_MS, bark, (char[]){ "x" });
+    watchdog_set(*state, &later, now_ns + 310 * NS_PER_MS, bark, (char[]){ "l" });
     assert_false(watchdog_clear(*state, &off));
     assert_int_equal(next_bark(2000), 'l');
     assert_false(watchdog_clear(*state, &off));
@@ -80,9 +80,9 @@ static void a_watch_can_be_moved_both_ways(void **state)
     struct watchdog_watch moved = { 0 }, fixed = { 0 };
     int64_t now_ns = clock_now_ns();
 
-    watchdog_set(*state, &fixed, now_ns + 30 * NS_PER_MS, bark, (char[]){ "f" });
-    watchdog_set(*state, &moved, now_ns + 10 * NS_PER_MS, bark, (char[]){ "x" });
-    watchdog_set(*state, &moved, now_ns + 60 * NS_PER_MS, bark, (char[]){ "m" });
+    watchdog_set(*state, &fixed, now_ns + 100 * NS_PER_MS, bark, (char[]){ "f" });
+    watchdog_set(*state, &moved, now_ns + 90 * NS_PER_MS, bark, (char[]){ "x" });
+    watchdog_set(*state, &moved, now_ns + 200 * NS_PER_MS, bark, (char[]){ "m" });
     assert_int_equal(next_bark(2000), 'f');
     assert_int_equal(next_bark(2000), 'm');
     watchdog_set(*state, &moved, now_ns + 3600 * NS_PER_SEC, bark, (char[]){ "x" });
