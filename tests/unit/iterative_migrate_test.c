@@ -104,7 +104,8 @@ static void a_cancel_while_devices_are_sent(void **state)
 /* What devices have left counts: with a limit that they alone exceed, the source does not switch, and says why not. */
 static void pending_of_devices_keeps_the_source_from_switching(void **state)
 {
-    struct ferry_options *options = options_with("max-bandwidth", "8MiB/s");
+    /* Slow, so that in every round the devices' thread surely runs. */
+    struct ferry_options *options = options_with("max-bandwidth", "1MiB/s");
     struct move move;
 
     assert_int_equal(ferry_options_set(options, "downtime-limit", "1ms", NULL), 0);
