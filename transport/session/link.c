@@ -25,6 +25,7 @@ struct link {
     struct link_figures figures;
     struct ferry_error error;
     uint8_t token[RETURN_PATH_TOKEN_BYTES];
+    bool has_token; /* before, READY and RUNNING answer nothing */
     uint32_t ping_cookie, ponged;
     int64_t ping_ns; /* 0: none is out */
     uint8_t *agreed; /* owned; payload of AGREED, fixed once the event is there */
@@ -53,7 +54,7 @@ static void note_token(struct link *link, const struct return_path_message *mess
 {
     struct ferry_error why;
 
-    if (memcmp(message->token, link->token, sizeof(link->token)) != 0) {
+    if (!link->has_token || memcmp(message->token, link->token, sizeof(link->token)) != 0) {
         ferry_error_set_code(&why, FERRY_E_BAD_TOKEN, -EPROTO,
                              "the destination answers %s with another migration's token",
                              return_path_type_name(message->type));
@@ -207,6 +208,7 @@ void link_expect_token(struct link *link, const uint8_t token[RETURN_PATH_TOKEN_
 {
     pthread_mutex_lock(&link->lock);
     memcpy(link->token, token, sizeof(link->token));
+    link->has_token = true;
     pthread_mutex_unlock(&link->lock);
 }
 
