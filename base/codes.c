@@ -57,6 +57,28 @@ static const struct ferry_code_info rows[] = {
       "be written, writing what can only be read, or an answer from the destination where there is no way back. The "
       "kind of the channel decides this, not its state.",
       "use a socket, or switch off what needs answers" },
+    { FERRY_E_TLS_CREDENTIALS, -EINVAL, "tls-credentials", "the certificates or keys for TLS cannot be used",
+      "A file is missing, cannot be read or is damaged, a certificate has expired, is not valid yet, is for another "
+      "purpose or is not signed by the authority beside it, or a key does not fit its certificate. The sentence names "
+      "the file. Nothing was sent.",
+      "correct the file that the sentence names; 'ferry keys check' looks at all of them" },
+    { FERRY_E_TLS_UNTRUSTED, -EACCES, "tls-untrusted", "the other end could not prove who it is",
+      "Its certificate is not signed by the authority that is trusted here, is not valid now, is for another name or "
+      "purpose or was revoked; or its key is not the one that is known here; or it is none of those that may come in. "
+      "It may be misconfigured, or somebody else who answers in its place.",
+      "compare the certificates or keys of both ends" },
+    { FERRY_E_TLS_REFUSED, -EACCES, "tls-refused", "the two ends could not agree on TLS",
+      "The other end did not accept our certificate or key, or wants what is not taken here: an older version, another "
+      "cipher, a new handshake in the middle of the stream. There is no falling back to something weaker.",
+      "compare the TLS options of both ends; the log of the other end may say more" },
+    { FERRY_E_TLS_EXPECTED, -EPROTO, "tls-expected", "one end uses TLS and the other does not",
+      "The first bytes were not those of TLS where TLS is required, or the other end hung up on them. Mostly TLS is "
+      "switched on at one end only. Nothing of the guest was sent in the clear.",
+      "switch TLS on, or off, at both ends" },
+    { FERRY_E_TLS_BROKEN, -EBADMSG, "tls-broken", "the encrypted stream was changed on its way",
+      "A record is not the one that the other end sealed, or is not well formed. Bytes were changed between the two "
+      "ends, by accident or on purpose, or one of the two is broken. Nothing of the record was used.",
+      "look at what is between the two hosts, then try again" },
 
     { FERRY_E_NOT_A_STREAM, -EPROTO, "not-a-stream", "what came is not a migration stream",
       "The first bytes are not those that every migration begins with. The other end speaks something else (a web "

@@ -78,7 +78,7 @@ enum ferry_direction ferry_channel_directions(const struct ferry_channel *chan)
     return chan->directions;
 }
 
-static bool is_stopped(struct ferry_channel *chan, enum ferry_direction way)
+bool channel_is_stopped(struct ferry_channel *chan, enum ferry_direction way)
 {
     return atomic_load(&chan->stopped) & way;
 }
@@ -94,7 +94,7 @@ static int check(struct ferry_channel *chan, enum ferry_direction way, bool able
 {
     if (!able || !(chan->directions & way))
         return ferry_error_set_code(err, FERRY_E_ONE_WAY_CHANNEL, -ENOTSUP, "%s: %s", chan->label, what);
-    if (is_stopped(chan, way))
+    if (channel_is_stopped(chan, way))
         return shut_down(chan, err);
     if (way == FERRY_WRITE && atomic_load(&chan->finished))
         return ferry_error_set(err, -EPIPE, "%s: nothing can be written once finished", chan->label);
@@ -104,7 +104,7 @@ static int check(struct ferry_channel *chan, enum ferry_direction way, bool able
 /* A kind that was woken by shutdown reports whatever the kernel told it; the caller is told why. */
 static ssize_t settle(struct ferry_channel *chan, enum ferry_direction way, ssize_t done, struct ferry_error *err)
 {
-    return done < 0 && is_stopped(chan, way) ? shut_down(chan, err) : done;
+    return done < 0 && channel_is_stopped(chan, way) ? shut_down(chan, err) : done;
 }
 
 /* Skip empty elements, so that the IOV_MAX that the kernel takes at once are never all empty. */
@@ -134,7 +134,8 @@ ssize_t ferry_channel_readv(struct ferry_channel *chan, const struct iovec *iov,
         return nothing_to_read(chan, err);
     done = chan->ops->readv(chan, iov, count, err);
     /* Shutting a socket down looks like the end of the stream to its reader. */
-    return done == 0 && is_stopped(chan, FERRY_READ) ? shut_down(chan, err) : settle(chan, FERRY_READ, done, err);
+    return done == 0 && channel_is_stopped(chan, FERRY_READ) ? shut_down(chan, err)
+                                                             : settle(chan, FERRY_READ, done, err);
 }
 
 ssize_t ferry_channel_writev(struct ferry_channel *chan, const struct iovec *iov, int count, struct ferry_error *err)
@@ -149,12 +150,60 @@ ssize_t ferry_channel_writev(struct ferry_channel *chan, const struct iovec *iov
     return settle(chan, FERRY_WRITE, chan->ops->writev(chan, iov, count, err), err);
 }
 
+ssize_t ferry_channel_writev_lent(struct ferry_channel *chan, const struct iovec *iov, int count,
+                                  struct ferry_error *err)
+{
+    int ret = check(chan, FERRY_WRITE, chan->ops->writev, "cannot be written to", err);
+
+    if (ret < 0)
+        return ret;
+    trim(&iov, &count);
+    if (count <= 0)
+        return 0;
+    return settle(chan, FERRY_WRITE,
+                  (chan->ops->writev_lent ? chan->ops->writev_lent : chan->ops->writev)(chan, iov, count, err), err);
+}
+
+int ferry_channel_sync(struct ferry_channel *chan, struct ferry_error *err)
+{
+    return chan->ops->sync ? (int)settle(chan, FERRY_WRITE, chan->ops->sync(chan, err), err) : 0;
+}
+
+int ferry_channel_set_zero_copy(struct ferry_channel *chan, bool on, struct ferry_error *err)
+{
+    if (chan->ops->set_zero_copy)
+        return chan->ops->set_zero_copy(chan, on, err);
+    return on ? ferry_error_set(err, -ENOTSUP, "%s: no zero copy on this kind of channel", chan->label) : 0;
+}
+
+void ferry_channel_zero_copy(const struct ferry_channel *chan, struct ferry_zero_copy_figures *figures)
+{
+    memset(figures, 0, sizeof(*figures));
+    if (chan->ops->zero_copy)
+        chan->ops->zero_copy(chan, figures);
+}
+
+const char *ferry_zero_copy_name(enum ferry_zero_copy_state state)
+{
+    switch (state) {
+    case FERRY_ZERO_COPY_OFF:
+        return "off";
+    case FERRY_ZERO_COPY_ON:
+        return "on";
+    case FERRY_ZERO_COPY_COPIES:
+        return "the kernel copies";
+    }
+    return "unknown";
+}
+
 /* Is [position, position + bytes) within what off_t can say?  The sum of hostile lengths must not wrap either. */
 static int check_position(struct ferry_channel *chan, const struct iovec *iov, int count, uint64_t position,
                           struct ferry_error *err)
 {
     uint64_t left = position > INT64_MAX ? 0 : INT64_MAX - position;
 
+    if (position > INT64_MAX)
+        return ferry_error_set(err, -EFBIG, "%s: position %#jx is out of reach", chan->label, (uintmax_t)position);
     for (int i = 0; i < count; i++) {
         if (iov[i].iov_len > left)
             return ferry_error_set(err, -EFBIG, "%s: position %#jx is out of reach", chan->label, (uintmax_t)position);
@@ -189,6 +238,35 @@ ssize_t ferry_channel_pwritev(struct ferry_channel *chan, const struct iovec *io
     if (ret < 0 || count <= 0)
         return ret;
     return settle(chan, FERRY_WRITE, chan->ops->pwritev(chan, iov, count, position, err), err);
+}
+
+static int no_positions(struct ferry_channel *chan, struct ferry_error *err)
+{
+    return ferry_error_set(err, -ENOTSUP, "%s: only a file has positions", chan->label);
+}
+
+int channel_tell(struct ferry_channel *chan, enum ferry_direction way, uint64_t *position, struct ferry_error *err)
+{
+    if (!chan->ops->tell || !(chan->directions & way))
+        return no_positions(chan, err);
+    *position = chan->ops->tell(chan, way);
+    return 0;
+}
+
+int channel_seek(struct ferry_channel *chan, enum ferry_direction way, uint64_t position, struct ferry_error *err)
+{
+    int ret = check_position(chan, NULL, 0, position, err);
+
+    if (!chan->ops->seek || !(chan->directions & way))
+        return no_positions(chan, err);
+    if (ret == 0)
+        chan->ops->seek(chan, way, position);
+    return ret;
+}
+
+int channel_size(struct ferry_channel *chan, uint64_t *bytes, struct ferry_error *err)
+{
+    return chan->ops->size ? chan->ops->size(chan, bytes, err) : no_positions(chan, err);
 }
 
 int ferry_channel_send_fd(struct ferry_channel *chan, int fd, struct ferry_error *err)
@@ -226,16 +304,28 @@ int ferry_channel_read_all(struct ferry_channel *chan, void *buf, size_t bytes, 
     return 0;
 }
 
-int ferry_channel_writev_all(struct ferry_channel *chan, struct iovec *iov, int count, struct ferry_error *err)
+typedef ssize_t write_fn(struct ferry_channel *chan, const struct iovec *iov, int count, struct ferry_error *err);
+
+static int write_all(struct ferry_channel *chan, write_fn *write, struct iovec *iov, int count, struct ferry_error *err)
 {
     while (iov_consume(&iov, &count, 0), count > 0) {
-        ssize_t done = ferry_channel_writev(chan, iov, count, err);
+        ssize_t done = write(chan, iov, count, err);
 
         if (done < 0)
             return (int)done;
         iov_consume(&iov, &count, (size_t)done);
     }
     return 0;
+}
+
+int ferry_channel_writev_all(struct ferry_channel *chan, struct iovec *iov, int count, struct ferry_error *err)
+{
+    return write_all(chan, ferry_channel_writev, iov, count, err);
+}
+
+int ferry_channel_writev_all_lent(struct ferry_channel *chan, struct iovec *iov, int count, struct ferry_error *err)
+{
+    return write_all(chan, ferry_channel_writev_lent, iov, count, err);
 }
 
 void ferry_channel_expect(struct ferry_channel *chan, size_t bytes)
@@ -263,7 +353,7 @@ int ferry_channel_finish(struct ferry_channel *chan, struct ferry_error *err)
 {
     int ret = 0;
 
-    if (is_stopped(chan, FERRY_WRITE))
+    if (channel_is_stopped(chan, FERRY_WRITE))
         return shut_down(chan, err);
     if (chan->directions & FERRY_WRITE)
         atomic_store(&chan->finished, true);
@@ -276,7 +366,7 @@ int ferry_channel_finish(struct ferry_channel *chan, struct ferry_error *err)
 
 int ferry_channel_settle(struct ferry_channel *chan, struct ferry_error *err)
 {
-    if (is_stopped(chan, FERRY_READ))
+    if (channel_is_stopped(chan, FERRY_READ))
         return shut_down(chan, err);
     if (chan->ops->settle)
         return (int)settle(chan, FERRY_READ, chan->ops->settle(chan, err), err);

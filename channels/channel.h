@@ -17,6 +17,7 @@
 #define CHANNELS_CHANNEL_H
 
 #include <ferry/channel.h>
+#include <ferry/zero_copy.h>
 #include <stdatomic.h>
 
 struct channel_ops {
@@ -27,8 +28,18 @@ struct channel_ops {
                       struct ferry_error *err);
     ssize_t (*pwritev)(struct ferry_channel *chan, const struct iovec *iov, int count, uint64_t position,
                        struct ferry_error *err);
+    /* Memory that stays until sync().  NULL: an ordinary write, of which nothing is left to wait for. */
+    ssize_t (*writev_lent)(struct ferry_channel *chan, const struct iovec *iov, int count, struct ferry_error *err);
+    int (*sync)(struct ferry_channel *chan, struct ferry_error *err);
+    int (*set_zero_copy)(struct ferry_channel *chan, bool on, struct ferry_error *err); /* never that of `inner` */
+    void (*zero_copy)(const struct ferry_channel *chan, struct ferry_zero_copy_figures *figures);
     int (*send_fd)(struct ferry_channel *chan, int fd, struct ferry_error *err);
     int (*receive_fd)(struct ferry_channel *chan, struct ferry_error *err);
+
+    /* Positions of the stream, for kinds that have them; NULL otherwise, and never those of `inner`. */
+    uint64_t (*tell)(struct ferry_channel *chan, enum ferry_direction way);
+    void (*seek)(struct ferry_channel *chan, enum ferry_direction way, uint64_t position);
+    int (*size)(struct ferry_channel *chan, uint64_t *bytes, struct ferry_error *err);
 
     bool answers; /* see ferry_channel_answers(); a layer says what its inner channel says */
 
@@ -61,6 +72,22 @@ struct ferry_channel {
  */
 void *channel_new(size_t bytes, const struct channel_ops *ops, enum ferry_direction directions, const char *label,
                   struct ferry_error *err);
+
+/* Was @way shut down?  For those who transfer by other means than the channel's calls.  Thread: any. */
+bool channel_is_stopped(struct ferry_channel *chan, enum ferry_direction way);
+
+/**
+ * channel_tell() - where in the file the stream of one direction stands
+ *
+ * -ENOTSUP, naming the channel, for what has no positions.  The reader's or the writer's thread.
+ */
+int channel_tell(struct ferry_channel *chan, enum ferry_direction way, uint64_t *position, struct ferry_error *err);
+
+/* Go on from there: what a reader has buffered, or a writer not flushed, is its own affair. */
+int channel_seek(struct ferry_channel *chan, enum ferry_direction way, uint64_t position, struct ferry_error *err);
+
+/* How large the file is now.  Thread: any. */
+int channel_size(struct ferry_channel *chan, uint64_t *bytes, struct ferry_error *err);
 
 /* "LABEL: connection refused".  @errnum is negative and returned. */
 int channel_errno(const char *label, int errnum, struct ferry_error *err);

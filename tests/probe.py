@@ -70,6 +70,14 @@ def qemu(_):
     return quiet("qemu-system-x86_64", "--version")
 
 
+def qemu_mapped_ram(_):
+    binary = os.environ.get("FERRY_QEMU", "qemu-system-x86_64")
+    answer = subprocess.run([binary, "-machine", "none", "-nodefaults", "-display", "none", "-qmp", "stdio"], text=True, timeout=30,
+                            capture_output=True, input='{"execute": "qmp_capabilities"}\n'
+                            '{"execute": "query-migrate-capabilities"}\n{"execute": "quit"}\n')
+    return '"mapped-ram"' in answer.stdout
+
+
 def netns(_):
     return bool(shutil.which("ip")) and (quiet("unshare", "-n", "true") or quiet("unshare", "-rn", "true"))
 
@@ -118,8 +126,9 @@ def cpu(detail):
 
 
 THINGS = {
-    "userfaultfd": userfaultfd, "wp-async": wp_async, "kvm": kvm, "qemu": qemu, "netns": netns, "vsock": vsock,
-    "ipv6": ipv6, "hugepages": hugepages, "thp": thp, "root": root, "tools": tools, "file": file, "cpu": cpu,
+    "userfaultfd": userfaultfd, "wp-async": wp_async, "kvm": kvm, "qemu": qemu, "qemu-mapped-ram": qemu_mapped_ram,
+    "netns": netns, "vsock": vsock, "ipv6": ipv6, "hugepages": hugepages, "thp": thp, "root": root, "tools": tools,
+    "file": file, "cpu": cpu,
 }
 
 

@@ -10,8 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const char more[] = ""; /* the name of what is no option */
+
 struct given {
-    const char *name; /* the table's */
+    const char *name; /* the table's, or `more` */
     const char *value;
     bool setting; /* of the migration */
 };
@@ -47,6 +49,11 @@ static bool look_up_row(const struct args_row *rows, const char *text, size_t by
     return false;
 }
 
+bool args_has_setting(const struct args_command *command, const char *name)
+{
+    return command->session && (!command->settings || !strncmp(name, command->settings, strlen(command->settings)));
+}
+
 static bool look_up(const struct args_command *command, const char *text, size_t bytes, struct known *known)
 {
     struct ferry_option_info info;
@@ -54,7 +61,7 @@ static bool look_up(const struct args_command *command, const char *text, size_t
     if (look_up_row(command->rows, text, bytes, known) || look_up_row(command->common, text, bytes, known))
         return true;
     for (unsigned i = 0; command->session && ferry_option_info(i, &info); i++) {
-        if (same(info.name, text, bytes)) {
+        if (args_has_setting(command, info.name) && same(info.name, text, bytes)) {
             *known = (struct known){ info.name, info.form, true };
             return true;
         }
@@ -97,10 +104,13 @@ static int take_positional(struct args *args, const char *word, struct ferry_err
         return ferry_error_set(err, -EINVAL, "unknown option '%s'", word);
     if (!takes)
         return ferry_error_set(err, -EINVAL, "'%s' is one word too many: only options are taken", word);
-    if (args->positional)
+    if (args->positional && !args->command->more)
         return ferry_error_set(err, -EINVAL, "'%s' is one word too many: the %s is '%s'", word, takes,
                                args->positional);
-    args->positional = word;
+    if (args->positional)
+        args->given[args->count++] = (struct given){ more, word, false };
+    else
+        args->positional = word;
     return 1;
 }
 
@@ -179,6 +189,14 @@ const char *args_positional(const struct args *args)
     return args->positional;
 }
 
+const char *args_more(const struct args *args, unsigned index)
+{
+    for (unsigned i = 0; i < args->count; i++)
+        if (args->given[i].name == more && index-- == 0)
+            return args->given[i].value;
+    return NULL;
+}
+
 const char *args_value(const struct args *args, const char *name)
 {
     for (unsigned i = args->count; i-- > 0;)
@@ -195,6 +213,14 @@ const char *args_needed(const struct args *args, const char *name, struct ferry_
     if (!value && look_up(args->command, name, strlen(name), &known))
         ferry_error_set(err, -EINVAL, "--%s %s is missing", name, known.form ? known.form : "");
     return value;
+}
+
+const char *args_each(const struct args *args, const char *name, unsigned index)
+{
+    for (unsigned i = 0; i < args->count; i++)
+        if (!strcmp(args->given[i].name, name) && index-- == 0)
+            return args->given[i].value;
+    return NULL;
 }
 
 int args_uint(const struct args *args, const char *name, uint64_t max, uint64_t fallback, uint64_t *value,
@@ -224,7 +250,19 @@ int args_time(const struct args *args, const char *name, uint64_t fallback, uint
     return ret;
 }
 
+bool args_encrypts(const struct args *args)
+{
+    char creds[4096];
+
+    return ferry_options_get(args->options, "tls-creds", creds, sizeof(creds), NULL) == 0 && creds[0];
+}
+
 const struct ferry_options *args_options(const struct args *args)
+{
+    return args->options;
+}
+
+struct ferry_options *args_options_to_change(struct args *args)
 {
     return args->options;
 }

@@ -23,6 +23,7 @@ struct args_row {
 struct args_command {
     const char *name;       /* "send" */
     const char *positional; /* "URI"; NULL: none is taken */
+    const char *more;       /* what further words are: "CONN"; NULL: none are taken */
     const char *summary;    /* one sentence */
     const char *about;      /* what else one must know, in whole lines; NULL: nothing */
     const char *examples;   /* whole lines */
@@ -30,6 +31,7 @@ struct args_command {
     const struct args_row *common; /* more rows, which several commands have; NULL: none */
     bool may_omit;                 /* the positional */
     bool session;                  /* the settings of a migration are options, too */
+    const char *settings;          /* only those whose names begin so; NULL: all */
 };
 
 struct args;
@@ -52,11 +54,17 @@ bool args_help(const struct args *args);
 
 const char *args_positional(const struct args *args);
 
+/* The i-th word behind the positional; NULL behind the last. */
+const char *args_more(const struct args *args, unsigned index);
+
 /* What was given for @name, the last time; NULL when it was not.  A switch that was given is "". */
 const char *args_value(const struct args *args, const char *name);
 
 /* The same, refusing its absence. */
 const char *args_needed(const struct args *args, const char *name, struct ferry_error *err);
+
+/* What was given for @name the @index-th time, from 0 on; NULL behind the last. */
+const char *args_each(const struct args *args, const char *name, unsigned index);
 
 /* A whole number, or @fallback when it was not given. */
 int args_uint(const struct args *args, const char *name, uint64_t max, uint64_t fallback, uint64_t *value,
@@ -66,13 +74,22 @@ int args_uint(const struct args *args, const char *name, uint64_t max, uint64_t 
 int args_time(const struct args *args, const char *name, uint64_t fallback, uint64_t *ns, struct ferry_error *err);
 
 /* The settings of the migration; @args's own. */
+/* Do the options ask for TLS? */
+bool args_encrypts(const struct args *args);
+
 const struct ferry_options *args_options(const struct args *args);
+
+/* The same, to be changed before they are used. */
+struct ferry_options *args_options_to_change(struct args *args);
 
 /* Rounded up; what is too long for an int is INT_MAX. */
 int args_ms(uint64_t ns);
 
 /* A setting that is a time, likewise. */
 int args_option_ms(const struct args *args, const char *name);
+
+/* Is this setting of a migration an option of the command? */
+bool args_has_setting(const struct args_command *command, const char *name);
 
 /* The i-th setting of the migration that was given, to pass it on; false behind the last. */
 bool args_setting(const struct args *args, unsigned index, const char **name, const char **value);

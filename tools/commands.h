@@ -11,6 +11,7 @@
 int demo_main(int argc, char **argv);
 int send_main(int argc, char **argv);
 int recv_main(int argc, char **argv);
+int keys_main(int argc, char **argv);
 int recover_main(int argc, char **argv);
 int explain_main(int argc, char **argv);
 int schema_main(int argc, char **argv);

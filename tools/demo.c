@@ -10,6 +10,7 @@
 #include "await.h"
 #include "clock.h"
 #include "commands.h"
+#include "demo_keys.h"
 #include "exit.h"
 #include "help.h"
 #include "process.h"
@@ -28,11 +29,13 @@
 #define SETTING_BYTES 128
 #define PATIENCE_NS   (3 * NS_PER_SEC) /* for a side to see by itself that the other is gone */
 #define DEFAULT_GUEST "pattern:size=1GiB,dirty=100MiB/s"
+#define CHANNELS      "--channels=2" /* unless told otherwise */
 
 static const struct args_row rows[] = {
     { "guest", "SPEC", "the guest to move [" DEFAULT_GUEST "]" },
     { "via", "tcp|unix", "what kind of socket lies between the two [tcp]" },
     { "run-on", "TIME", "let the guest run for so long and check it again [1s]" },
+    { "insecure", NULL, "do not encrypt; otherwise by a key made for the occasion" },
     { "json", "FILE", "write the report of both sides as JSON; - for stdout" },
     { "quiet", NULL, "no words but the report and errors" },
     { NULL },
@@ -64,6 +67,7 @@ struct demo {
     FILE *json; /* NULL: nobody wants it */
     struct party source, destination;
     char address[256];
+    struct demo_keys keys;
     char settings[SETTINGS_MAX][SETTING_BYTES]; /* "--NAME=VALUE", passed on to both */
     int64_t hurry_ns;                           /* when to push the one that is left; 0: no reason to */
     int push;                                   /* the signal to do it with */
@@ -73,15 +77,21 @@ static int start(struct demo *demo, struct party *party, const char *verb, const
                  struct ferry_error *err)
 {
     const char *argv[SETTINGS_MAX + 16] = { "ferry", verb, uri, "--guest", guest, "--quiet" };
-    const char *run_on = args_value(demo->args, "run-on");
+    const char *run_on = args_value(demo->args, "run-on"), *journal = args_value(demo->args, "journal");
+    bool is_source = party == &demo->source;
+    char own_journal[SETTING_BYTES + 16]; /* each side has its own */
     int count = 6;
 
-    if (party == &demo->destination && run_on) {
+    if (!is_source && run_on) {
         argv[count++] = "--run-on";
         argv[count++] = run_on;
     }
     for (unsigned i = 0; i < SETTINGS_MAX && demo->settings[i][0]; i++)
         argv[count++] = demo->settings[i];
+    if (journal && *journal) {
+        snprintf(own_journal, sizeof(own_journal), "--journal=%s.%s", journal, is_source ? "source" : "destination");
+        argv[count++] = own_journal;
+    }
     return process_start(&party->process, argv, err);
 }
 
@@ -246,15 +256,33 @@ out:
     return status;
 }
 
+/* What the two sides are told beside what was asked for: encrypted, over page channels. */
+static int add_defaults(struct demo *demo, unsigned at, bool has_channels, struct ferry_error *err)
+{
+    if (at + 2 > SETTINGS_MAX)
+        return ferry_error_set(err, -EINVAL, "too many options to pass on");
+    if (!has_channels)
+        snprintf(demo->settings[at++], SETTING_BYTES, CHANNELS);
+    if (args_value(demo->args, "insecure") || args_encrypts(demo->args))
+        return 0;
+    if (demo_keys_make(&demo->keys, err) < 0)
+        return -EINVAL;
+    snprintf(demo->settings[at], SETTING_BYTES, "--tls-creds=%s", demo->keys.path);
+    return 0;
+}
+
 static int take_settings(struct demo *demo, struct ferry_error *err)
 {
     const char *name, *value;
+    bool has_channels = false;
+    unsigned i;
 
-    for (unsigned i = 0; args_setting(demo->args, i, &name, &value); i++) {
+    for (i = 0; args_setting(demo->args, i, &name, &value); i++) {
+        has_channels = has_channels || !strcmp(name, "channels");
         if (i >= SETTINGS_MAX || snprintf(demo->settings[i], SETTING_BYTES, "--%s=%s", name, value) >= SETTING_BYTES)
             return ferry_error_set(err, -EINVAL, "--%s %s: too much to pass on", name, value);
     }
-    return 0;
+    return add_defaults(demo, i, has_channels, err);
 }
 
 static int set_up(struct demo *demo, struct ferry_error *err)
@@ -306,6 +334,7 @@ static void demo_free(struct demo *demo)
         fclose(demo->json);
     await_free(demo->await);
     args_free(demo->args);
+    demo_keys_remove(&demo->keys);
     free(demo);
 }
 

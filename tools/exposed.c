@@ -53,7 +53,8 @@ int exposed_refuse(const struct ferry_listener *listener, struct ferry_error *er
             continue;
         ferry_error_set(err, -EACCES, "%s: can be reached from other machines, and nothing here is encrypted",
                         ferry_listener_address(listener));
-        ferry_error_hint(err, "listen on 127.0.0.1, or give --insecure if everyone who can connect is trusted");
+        ferry_error_hint(err, "give --tls-creds (see 'ferry keys'), listen on 127.0.0.1, or --insecure if everyone who "
+                              "can connect is trusted");
         return -EACCES;
     }
     return 0;

@@ -11,6 +11,7 @@ static const struct command commands[] = {
     { "send", "move a running guest to a destination", send_main },
     { "recv", "receive a guest, check every page of it, run it", recv_main },
     { "inspect", "what is in a migration stream, and where it is broken", inspect_main },
+    { "keys", "make keys and certificates for TLS, and check those that are there", keys_main },
     { "recover", "which side may run the guest after a migration was cut off", recover_main },
     { "explain", "what an error means, and what to do about it", explain_main },
     { "schema", "what devices put on the wire, and whether two builds of them fit", schema_main },

@@ -46,20 +46,23 @@ static void print_rows(FILE *to, const struct args_row *rows)
 }
 
 /* "--tracker WHICH [auto]": two to a line; `ferry options` says what they do. */
-static void print_settings(FILE *to)
+static void print_settings(FILE *to, const struct args_command *command)
 {
     struct ferry_option_info info;
     char cell[WIDTH];
+    unsigned cells = 0;
 
     fprintf(to, "\nOptions of the migration (`ferry options` explains them):\n");
     for (unsigned i = 0; ferry_option_info(i, &info); i++) {
         bool is_choice = strchr(info.form, '|') != NULL;
 
+        if (!args_has_setting(command, info.name))
+            continue;
         snprintf(cell, sizeof(cell), "--%s %s [%s]", info.name, is_choice ? "WHICH" : info.form, info.default_value);
-        fprintf(to, i % 2 ? "%s\n" : "  %-38s ", cell);
-        if (i % 2 == 0 && !ferry_option_info(i + 1, &info))
-            fprintf(to, "\n");
+        fprintf(to, cells++ % 2 ? "%s\n" : "  %-38s ", cell);
     }
+    if (cells % 2)
+        fprintf(to, "\n");
 }
 
 void help_settings(FILE *to)
@@ -82,6 +85,8 @@ void help_command(FILE *to, const struct args_command *command)
     fprintf(to, "ferry %s - %s\n\nUsage: ferry %s", command->name, command->summary, command->name);
     if (command->positional)
         fprintf(to, command->may_omit ? " [%s]" : " %s", command->positional);
+    if (command->more)
+        fprintf(to, " [%s...]", command->more);
     fprintf(to, " [OPTION...]\n");
     if (command->about)
         fprintf(to, "\n%s", command->about);
@@ -89,7 +94,7 @@ void help_command(FILE *to, const struct args_command *command)
     print_rows(to, command->rows);
     print_rows(to, command->common);
     if (command->session)
-        print_settings(to);
+        print_settings(to, command);
     fprintf(to, "\nExamples:\n%s", command->examples);
 }
 

@@ -9,6 +9,7 @@
 #include "inspect_json.h"
 #include "inspect_print.h"
 #include "inspect_stream.h"
+#include "secure.h"
 #include "units.h"
 
 #include <errno.h>
@@ -33,24 +34,32 @@ static const struct args_row rows[] = {
 static const struct args_command command = {
     .name = "inspect",
     .positional = "STREAM",
+    .more = "CHANNEL",
     .summary = "what is in a migration stream, and where it is broken",
     .about = "  STREAM   a file, - (stdin), or where to listen: tcp:HOST:PORT (0: a free port)\n"
              "           unix:PATH  unix:@NAME  vsock:CID:PORT  fd:N  exec:COMMAND  file:PATH\n"
+             "  CHANNEL  files of its page channels (multifd); where it listens, they connect\n"
              "\n"
              "Where it listens it is the destination of a live migration, which it only\n"
              "reads; a source that asks is told that all has arrived.  Exit status: 0 whole\n"
              "and clean; 1 broken or not understood: then it says where and why.\n",
     .examples = "  ferry inspect vm.stream\n"
+                "  ferry inspect main.stream channel0 channel1 --ram ram.bin\n"
                 "  zcat vm.stream.gz | ferry inspect - --ram ram.bin\n"
+                "  ferry inspect tcp::4444 --tls-creds /etc/pki/qemu --ram ram.bin\n"
                 "  ferry inspect unix:/tmp/in --json -      # then, in QEMU: migrate unix:/tmp/in\n",
     .rows = rows,
+    .session = true,
+    .settings = "tls-",
 };
 
 /* All that inspect_main() opens. */
 struct inspect {
     struct args *args;
     struct ferry_listener *listener;
-    struct ferry_channel *chan;
+    struct inspect_channels *channels;
+    struct ferry_reader *reader;
+    struct secure secure;
     FILE *json;
     int ram_fd;
     bool progress; /* stderr is a terminal */
@@ -104,36 +113,77 @@ static bool is_uri(const char *word)
 
 static int listen_on(struct inspect *inspect, const char *uri, struct ferry_error *err)
 {
+    int ret = secure_open(&inspect->secure, args_options(inspect->args), FERRY_SIDE_DESTINATION, err);
+
+    if (ret < 0)
+        return ret;
     inspect->options.answer = may_answer(uri);
     inspect->listener = ferry_listener_open(uri, err);
     if (!inspect->listener) {
         inspect->usage = err->errnum == -EINVAL;
         return err->errnum;
     }
-    if (!args_value(inspect->args, "insecure") && exposed_refuse(inspect->listener, err) < 0) {
+    if (!args_value(inspect->args, "insecure") && !secure_is_on(&inspect->secure) &&
+        exposed_refuse(inspect->listener, err) < 0) {
         inspect->usage = true;
         return err->errnum;
     }
     if (inspect->options.answer)
         fprintf(stderr, "listening on %s\n", ferry_listener_address(inspect->listener));
-    return 0;
+    inspect->reader = inspect_channels_accept(inspect->channels, inspect->listener, &inspect->secure, err);
+    return inspect->reader ? 0 : err->errnum;
 }
 
-static int open_channel(struct inspect *inspect, const char *word, struct ferry_error *err)
+static struct ferry_channel *open_word(const char *word, struct ferry_error *err)
 {
-    if (!strcmp(word, "-")) {
-        inspect->options.answer = is_socket(STDIN_FILENO);
-        inspect->chan = open_stdin(err);
-    } else if (!is_uri(word)) {
-        inspect->chan = ferry_channel_open_file(word, FERRY_READ, 0, false, err);
-    } else {
-        int ret = listen_on(inspect, word, err);
+    return strcmp(word, "-") ? ferry_channel_open_file(word, FERRY_READ, 0, false, err) : open_stdin(err);
+}
 
-        if (ret < 0)
-            return ret;
-        inspect->chan = ferry_listener_accept(inspect->listener, FERRY_NO_DEADLINE, err);
+static int open_file(struct inspect *inspect, const char *word, struct ferry_error *err)
+{
+    struct ferry_channel *chan = open_word(word, err);
+
+    if (!chan)
+        return err->errnum;
+    inspect->options.answer = !strcmp(word, "-") && is_socket(STDIN_FILENO);
+    inspect->reader = ferry_reader_new(chan, err);
+    ferry_channel_unref(chan);
+    return inspect->reader ? 0 : err->errnum;
+}
+
+static int open_channels(struct inspect *inspect, struct ferry_error *err)
+{
+    const char *word;
+    int ret = 0;
+
+    for (unsigned i = 0; ret == 0 && (word = args_more(inspect->args, i)); i++) {
+        struct ferry_channel *chan = open_word(word, err);
+
+        if (!chan)
+            return err->errnum;
+        ret = inspect_channels_add(inspect->channels, chan, err);
+        ferry_channel_unref(chan);
     }
-    return inspect->chan ? 0 : err->errnum;
+    return ret;
+}
+
+/* A stream that is a file by itself has no page channels. */
+static int open_stream(struct inspect *inspect, struct ferry_error *err)
+{
+    const char *word = args_positional(inspect->args);
+    bool listens = is_uri(word);
+    int ret;
+
+    if (listens || args_more(inspect->args, 0)) {
+        inspect->channels = inspect_channels_new(&inspect->ram, err);
+        if (!inspect->channels)
+            return err->errnum;
+    }
+    inspect->options.channels = inspect->channels;
+    if (listens)
+        return listen_on(inspect, word, err);
+    ret = open_file(inspect, word, err);
+    return ret < 0 ? ret : open_channels(inspect, err);
 }
 
 /* ---- where it goes --------------------------------------------------------------------------------------------- */
@@ -198,7 +248,7 @@ static int save_json(struct inspect *inspect, struct ferry_error *err)
 
 /* ---- all of it ------------------------------------------------------------------------------------------------- */
 
-static int parse_sizes(const struct inspect *inspect, uint64_t *max_ram, struct ferry_error *err)
+static int check_words(const struct inspect *inspect, uint64_t *max_ram, struct ferry_error *err)
 {
     const char *text = args_value(inspect->args, "max-ram");
 
@@ -207,6 +257,12 @@ static int parse_sizes(const struct inspect *inspect, uint64_t *max_ram, struct 
         return ferry_error_prefix(err, "--max-ram");
     if (args_value(inspect->args, "block") && !args_value(inspect->args, "ram"))
         return ferry_error_set(err, -EINVAL, "--block says which block --ram FILE writes, and that is missing");
+    if (args_encrypts(inspect->args) && !is_uri(args_positional(inspect->args)))
+        return ferry_error_set(err, -EINVAL, "--tls-creds is for streams that are listened for, and '%s' is read",
+                               args_positional(inspect->args));
+    if (is_uri(args_positional(inspect->args)) && args_more(inspect->args, 0))
+        return ferry_error_set(err, -EINVAL, "'%s': page channels connect where the stream is listened for",
+                               args_more(inspect->args, 0));
     return 0;
 }
 
@@ -221,11 +277,14 @@ static void show(struct inspect *inspect)
 /* Returns 0, or -errno with @err set for what is not the stream's fault. */
 static int run(struct inspect *inspect, struct ferry_error *err)
 {
-    int broken, ret = open_channel(inspect, args_positional(inspect->args), err);
+    struct ferry_reader *reader;
+    int broken, ret = open_stream(inspect, err);
 
     if (ret < 0)
         return ret;
-    broken = inspect_stream(inspect->chan, &inspect->options, &inspect->ram, &inspect->report);
+    reader = inspect->reader;
+    inspect->reader = NULL;
+    broken = inspect_stream(reader, &inspect->options, &inspect->ram, &inspect->report);
     show(inspect);
     ret = save_json(inspect, err);
     if (ret == 0 && (!broken || inspect->ram.count > 0))
@@ -241,8 +300,10 @@ static void clear(struct inspect *inspect)
         fclose(inspect->json);
     if (inspect->ram_fd >= 0)
         close(inspect->ram_fd);
-    ferry_channel_unref(inspect->chan);
+    inspect_channels_free(inspect->channels);
+    ferry_reader_free(inspect->reader);
     ferry_listener_free(inspect->listener);
+    secure_close(&inspect->secure);
     inspect_report_clear(&inspect->report);
     inspect_ram_clear(&inspect->ram);
     args_free(inspect->args);
@@ -260,7 +321,7 @@ static enum exit_status inspect_run(struct inspect *inspect, int argc, char **ar
         help_command(stdout, &command);
         return EXIT_DONE;
     }
-    if (parse_sizes(inspect, &max_ram, &err) < 0)
+    if (check_words(inspect, &max_ram, &err) < 0)
         return help_usage(&command, &err);
     inspect->options.verbose = args_value(inspect->args, "verbose") != NULL;
     inspect->options.progress = isatty(STDERR_FILENO) ? show_progress : NULL;

@@ -241,8 +241,8 @@ static json_t *memory_of(struct builder *builder, const struct inspect_ram *ram)
 
     put(builder, object, "total", unsigned_of(ram->total_bytes));
     put(builder, object, "page-size", json_integer(FERRY_PAGE_BYTES));
-    put(builder, object, "normal", unsigned_of(ram->loader.counts.normal));
-    put(builder, object, "duplicate", unsigned_of(ram->loader.counts.zero));
+    put(builder, object, "normal", unsigned_of(ram->loader.counts.normal + ram->normal));
+    put(builder, object, "duplicate", unsigned_of(ram->loader.counts.zero + ram->zero));
     put(builder, object, "xbzrle", unsigned_of(ram->loader.counts.xbzrle));
     put(builder, object, "passes", json_integer(ram->passes));
     put(builder, object, "blocks", blocks);
@@ -260,6 +260,25 @@ static json_t *memory_of(struct builder *builder, const struct inspect_ram *ram)
     return object;
 }
 
+static json_t *connection_of(struct builder *builder, const struct report_connection *from)
+{
+    json_t *object = json_object(), *codecs = json_object();
+
+    put(builder, object, "source", text_of(from->label));
+    put(builder, object, "channel", json_integer(from->channel));
+    put(builder, object, "bytes", unsigned_of(from->bytes));
+    put(builder, object, "packets", unsigned_of(from->packets));
+    put(builder, object, "syncs", unsigned_of(from->syncs));
+    put(builder, object, "normal", unsigned_of(from->normal));
+    put(builder, object, "duplicate", unsigned_of(from->zero));
+    put(builder, object, "codecs", codecs);
+    for (unsigned i = 0; i < CODEC_COUNT; i++)
+        if (from->pages[i] > 0)
+            put(builder, codecs, codec_name((enum codec_id)i), unsigned_of(from->pages[i]));
+    put(builder, object, "device-bytes", unsigned_of(from->device_bytes));
+    return object;
+}
+
 static json_t *error_of(struct builder *builder, const struct inspect_report *report)
 {
     json_t *object = json_object();
@@ -274,7 +293,7 @@ static json_t *error_of(struct builder *builder, const struct inspect_report *re
 static void build(struct builder *builder, json_t *root, const struct inspect_report *report,
                   const struct inspect_ram *ram)
 {
-    json_t *items = json_array(), *devices = json_array(), *notes = json_array();
+    json_t *items = json_array(), *devices = json_array(), *notes = json_array(), *connections = json_array();
 
     put(builder, root, "status", json_string(report->error.errnum ? "failed" : "completed"));
     put(builder, root, "source", text_of(report->label ? report->label : "?"));
@@ -284,6 +303,9 @@ static void build(struct builder *builder, json_t *root, const struct inspect_re
     put(builder, root, "items", items);
     for (unsigned i = 0; i < report->items.count; i++)
         append(builder, items, item_of(builder, report, &report->items.item[i]));
+    put(builder, root, "connections", connections);
+    for (unsigned i = 0; i < report->connection_count; i++)
+        append(builder, connections, connection_of(builder, &report->connections[i]));
     put(builder, root, "ram", memory_of(builder, ram));
     put(builder, root, "devices", devices);
     for (unsigned i = 0; i < report->sections.count; i++)

@@ -233,9 +233,12 @@ static void print_memory(FILE *to, const struct inspect_ram *ram)
     const struct ram_counts *counts = &ram->loader.counts;
     char name[NAME_ROOM], size[64];
 
-    fprintf(to, "\nmemory: %u block%s, %s, %" PRIu64 " pages with content and %" PRIu64 " zero, %u pass%s\n",
-            ram->count, ram->count == 1 ? "" : "s", units_format_size(size, sizeof(size), ram->total_bytes),
-            counts->normal, counts->zero, ram->passes, ram->passes == 1 ? "" : "es");
+    fprintf(to, "\nmemory: %u block%s, %s, %" PRIu64 " pages with content and %" PRIu64 " zero", ram->count,
+            ram->count == 1 ? "" : "s", units_format_size(size, sizeof(size), ram->total_bytes),
+            counts->normal + ram->normal, counts->zero + ram->zero);
+    if (ram->passes > 0)
+        fprintf(to, ", %u pass%s", ram->passes, ram->passes == 1 ? "" : "es");
+    fputc('\n', to);
     if (counts->xbzrle > 0)
         fprintf(to, "    %" PRIu64 " more pages came as differences (xbzrle)\n", counts->xbzrle);
     for (unsigned i = 0; i < ram->count; i++) {
@@ -250,6 +253,33 @@ static void print_memory(FILE *to, const struct inspect_ram *ram)
     }
 }
 
+/* What the normal pages came through: "zlib", mostly one. */
+static void print_codecs(FILE *to, const struct report_connection *connection)
+{
+    for (unsigned i = 0; i < CODEC_COUNT; i++)
+        if (connection->pages[i] > 0)
+            fprintf(to, "%s%s", connection->pages[i] == connection->normal ? ", " : ", some ",
+                    codec_name((enum codec_id)i));
+}
+
+static void print_connections(FILE *to, const struct inspect_report *report)
+{
+    char label[FERRY_ERROR_TEXT_BYTES];
+
+    for (unsigned i = 0; i < report->connection_count; i++) {
+        const struct report_connection *connection = &report->connections[i];
+
+        fprintf(to, "%s%s: page channel %d, %" PRIu64 " bytes, %" PRIu64 " packets, %" PRIu64 " SYNCs\n", i ? "" : "\n",
+                inspect_text(label, sizeof(label), connection->label), connection->channel, connection->bytes,
+                connection->packets, connection->syncs);
+        fprintf(to, "    pages: %" PRIu64 " with content", connection->normal);
+        print_codecs(to, connection);
+        fprintf(to, "; %" PRIu64 " zero\n", connection->zero);
+        if (connection->device_bytes > 0)
+            fprintf(to, "    %" PRIu64 " bytes of device state\n", connection->device_bytes);
+    }
+}
+
 void inspect_print(FILE *to, const struct inspect_report *report, const struct inspect_ram *ram, bool verbose)
 {
     struct printer printer = { .to = to, .verbose = verbose };
@@ -261,6 +291,7 @@ void inspect_print(FILE *to, const struct inspect_report *report, const struct i
         fprintf(to, "\n%14s %14s\n", "offset", "bytes");
     for (unsigned i = 0; i < report->items.count; i++)
         print_item(to, report, &report->items.item[i]);
+    print_connections(to, report);
     if (ram->count > 0)
         print_memory(to, ram);
     for (unsigned i = 0; i < report->sections.count; i++)

@@ -6,6 +6,7 @@
  */
 #include "inspect_ram.h"
 
+#include "inspect_mapped.h"
 #include "zero.h"
 
 #include <errno.h>
@@ -24,8 +25,14 @@ static struct inspect_ram *ram_of(struct placer *placer)
 
 /* ---- counting -------------------------------------------------------------------------------------------------- */
 
-/* Pages come cyclically, block by block: a step back is the begin of another pass over them. */
-static void note_place(struct inspect_ram *ram, const struct inspect_ram_block *block, uint64_t page, uint64_t count)
+static void note_seen(struct inspect_ram_block *block, uint64_t page, uint64_t count)
+{
+    for (uint64_t i = page; block->seen && i < page + count; i++)
+        block->seen[i / 64] |= UINT64_C(1) << (i % 64);
+}
+
+/* Of the main stream.  Pages come cyclically, block by block: a step back is the begin of another pass over them. */
+static void note_place(struct inspect_ram *ram, struct inspect_ram_block *block, uint64_t page, uint64_t count)
 {
     unsigned index = block->block.index;
 
@@ -33,8 +40,7 @@ static void note_place(struct inspect_ram *ram, const struct inspect_ram_block *
         ram->passes++;
     ram->last_block = index;
     ram->last_page = page + count;
-    for (uint64_t i = page; block->seen && i < page + count; i++)
-        block->seen[i / 64] |= UINT64_C(1) << (i % 64);
+    note_seen(block, page, count);
 }
 
 static uint8_t *ram_prepare(struct placer *placer, const struct ram_block *block, uint64_t page, uint64_t count,
@@ -54,8 +60,10 @@ static int ram_commit(struct placer *placer, const struct ram_block *block, uint
     struct inspect_ram *ram = ram_of(placer);
     struct inspect_ram_block *counted = (struct inspect_ram_block *)block;
 
+    pthread_mutex_lock(&ram->lock);
     counted->normal += count;
     note_place(ram, counted, page, count);
+    pthread_mutex_unlock(&ram->lock);
     return ram->direct ? ram->direct->ops->commit(ram->direct, block, page, count, err) : 0;
 }
 
@@ -65,8 +73,10 @@ static int ram_zero(struct placer *placer, const struct ram_block *block, uint64
     struct inspect_ram *ram = ram_of(placer);
     struct inspect_ram_block *counted = (struct inspect_ram_block *)block;
 
+    pthread_mutex_lock(&ram->lock);
     counted->zero += count;
     note_place(ram, counted, page, count);
+    pthread_mutex_unlock(&ram->lock);
     return ram->direct ? ram->direct->ops->zero(ram->direct, block, page, count, err) : 0;
 }
 
@@ -83,6 +93,41 @@ static const struct placer_ops ram_ops = {
     .zero = ram_zero,
     .untouched = ram_untouched,
 };
+
+/* ---- pages of page channels ------------------------------------------------------------------------------------- */
+
+static void put_pages(struct placer *direct, const struct ram_block *block, const struct packet_run *run,
+                      const uint8_t *data)
+{
+    uint64_t got;
+
+    for (uint64_t done = 0; done < run->count; done += got) {
+        uint8_t *to = direct->ops->prepare(direct, block, run->first + done, run->count - done, &got);
+
+        memcpy(to, data + (done << FERRY_PAGE_SHIFT), got << FERRY_PAGE_SHIFT);
+    }
+}
+
+int inspect_ram_put(struct inspect_ram *ram, const struct ram_block *block, const struct packet_run *run,
+                    const uint8_t *data, struct ferry_error *err)
+{
+    struct inspect_ram_block *counted = (struct inspect_ram_block *)block;
+    struct placer *direct = ram->direct;
+    int ret = 0;
+
+    pthread_mutex_lock(&ram->lock);
+    *(data ? &counted->normal : &counted->zero) += run->count;
+    *(data ? &ram->normal : &ram->zero) += run->count;
+    note_seen(counted, run->first, run->count);
+    if (direct && data) {
+        put_pages(direct, block, run, data);
+        ret = direct->ops->commit(direct, block, run->first, run->count, err);
+    } else if (direct) {
+        ret = direct->ops->zero(direct, block, run->first, run->count, err);
+    }
+    pthread_mutex_unlock(&ram->lock);
+    return ret;
+}
 
 /* ---- blocks ---------------------------------------------------------------------------------------------------- */
 
@@ -153,11 +198,19 @@ static int announce(void *opaque, const char *name, uint64_t length, struct ram_
     return 0;
 }
 
-static const struct ram_loader_ops loader_ops = { .announce = announce };
+static int mark(void *opaque, struct ferry_error *err)
+{
+    struct inspect_ram *ram = opaque;
+
+    return ram->mark ? ram->mark(ram->opaque, err) : 0;
+}
+
+static const struct ram_loader_ops loader_ops = { .announce = announce, .mark = mark };
 
 int inspect_ram_init(struct inspect_ram *ram, bool keep, uint64_t max_bytes, struct ferry_error *err)
 {
     memset(ram, 0, sizeof(*ram));
+    pthread_mutex_init(&ram->lock, NULL);
     ram->placer.ops = &ram_ops;
     ram->max_bytes = max_bytes;
     ram_map_init(&ram->map);
@@ -172,12 +225,14 @@ int inspect_ram_init(struct inspect_ram *ram, bool keep, uint64_t max_bytes, str
 
 void inspect_ram_clear(struct inspect_ram *ram)
 {
+    inspect_mapped_clear(ram);
     ram_loader_clear(&ram->loader);
     placer_free(ram->direct);
     for (unsigned i = 0; i < ram->count; i++)
         block_free(ram->blocks[i]);
     free(ram->blocks);
     free(ram->scratch);
+    pthread_mutex_destroy(&ram->lock);
     memset(ram, 0, sizeof(*ram));
 }
 

@@ -23,6 +23,9 @@ void inspect_report_clear(struct inspect_report *report)
     }
     for (unsigned i = 0; i < report->notes.count; i++)
         free(report->notes.text[i]);
+    for (unsigned i = 0; i < report->connection_count; i++)
+        free(report->connections[i].label);
+    free(report->connections);
     free(report->items.item);
     free(report->sections.section);
     free(report->config);

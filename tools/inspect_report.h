@@ -11,6 +11,7 @@
 #ifndef TOOLS_INSPECT_REPORT_H
 #define TOOLS_INSPECT_REPORT_H
 
+#include "codec.h"
 #include "inspect_desc.h"
 #include "section.h"
 
@@ -20,6 +21,7 @@
 #define REPORT_SECTIONS_MAX 8192
 #define REPORT_STARTED_MAX  256 /* of these, in several parts */
 #define REPORT_NOTES_MAX    64
+#define REPORT_CHANNELS_MAX 256                 /* page channels */
 #define REPORT_STATE_MAX    (UINT64_C(1) << 30) /* bytes of device state that are kept */
 
 /* Beside enum section_type. */
@@ -71,12 +73,24 @@ struct report_notes {
     unsigned lost; /* beyond the limit */
 };
 
+/* A page channel. */
+struct report_connection {
+    char *label; /* owned */
+    int channel; /* by its own word; -1: it has not come to it */
+    uint64_t bytes, packets, syncs;
+    uint64_t normal, zero;       /* pages */
+    uint64_t pages[CODEC_COUNT]; /* of the normal ones, by what they came through */
+    uint64_t device_bytes;       /* state of devices */
+};
+
 struct inspect_report {
     char *label;                          /* of the channel; owned */
     struct section_configuration *config; /* owned; NULL: not reached */
     struct report_items items;
     struct report_sections sections;
     struct report_notes notes;
+    struct report_connection *connections; /* owned */
+    unsigned connection_count;
     struct desc_tree description;
     uint64_t description_offset;
     uint8_t *tail;            /* owned: the end of the stream in one piece; bodies lie in it */

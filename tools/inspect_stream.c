@@ -5,7 +5,10 @@
  */
 #include "inspect_stream.h"
 
+#include "inspect_mapped.h"
 #include "inspect_walk.h"
+#include "mapped_ram.h"
+#include "reader.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -71,6 +74,38 @@ static void describe_sections(struct inspect_walk *walk)
     }
 }
 
+/* ---- marks ----------------------------------------------------------------------------------------------------- */
+
+/* All that page channels carry before their SYNC belongs before this place. */
+static int mark(struct inspect_walk *walk, struct ferry_error *err)
+{
+    int ret = inspect_channels_mark(walk->options->channels, walk->marks == MARKS_ARE_RECORDS, err);
+
+    walk->channel_failed = ret < 0;
+    return ret;
+}
+
+static int mark_record(void *opaque, struct ferry_error *err)
+{
+    struct inspect_walk *walk = opaque;
+
+    if (walk->marks == MARKS_UNKNOWN)
+        walk->marks = MARKS_ARE_RECORDS;
+    return walk->marks == MARKS_ARE_RECORDS ? mark(walk, err) : 0;
+}
+
+static int mark_section_end(struct inspect_walk *walk)
+{
+    struct ferry_error why = { 0 };
+    int ret;
+
+    if (!walk->options->channels || walk->marks == MARKS_ARE_RECORDS)
+        return 0;
+    walk->marks = MARKS_ARE_SECTION_ENDS;
+    ret = mark(walk, &why);
+    return ret < 0 ? reader_fail_why(walk->reader, ret, &why) : 0;
+}
+
 /* ---- sections -------------------------------------------------------------------------------------------------- */
 
 /* The body of a "ram" section, its footer too. */
@@ -83,7 +118,11 @@ static int walk_ram(struct inspect_walk *walk, const struct section_item *head, 
     int ret = ram_get_body(&walk->ram->loader, walk->reader);
 
     if (ret == 0)
+        ret = mark_section_end(walk);
+    if (ret == 0)
         ret = section_get_footer(walk->reader, head);
+    if (ret == 0)
+        ret = inspect_mapped_load(walk->ram, walk->reader);
     item->bytes = ferry_reader_offset(walk->reader) - item->offset;
     item->normal = now->normal + now->xbzrle - before.normal - before.xbzrle;
     item->zero = now->zero - before.zero;
@@ -248,11 +287,13 @@ static int walk_head(struct inspect_walk *walk)
     for (unsigned i = 0; i < config->capabilities; i++) {
         if (!strcmp(config->capability[i], "x-ignore-shared"))
             walk->ram->loader.has_gpa = true;
-        else if (!strcmp(config->capability[i], "mapped-ram"))
-            return ferry_reader_fail(walk->reader, -ENOTSUP, "mapped-ram files are not understood");
+        else if (!strcmp(config->capability[i], MAPPED_RAM_CAPABILITY))
+            ret = inspect_mapped_begin(walk->ram, walk->reader);
     }
-    return 0;
+    return ret;
 }
+
+/* ---- the end --------------------------------------------------------------------------------------------------- */
 
 /* What only the whole stream can tell. */
 static int judge(struct inspect_walk *walk)
@@ -266,10 +307,11 @@ static int judge(struct inspect_walk *walk)
         inspect_note(walk->report, "section 'ram' has no end: a background snapshot");
     for (unsigned i = 0; i < walk->ram->count; i++)
         missing += walk->ram->blocks[i]->missing;
-    if (counts->flushes > 0 || (missing > 0 && counts->normal + counts->xbzrle == 0))
+    if (walk->report->connection_count == 0 &&
+        (counts->flushes > 0 || (missing > 0 && counts->normal + counts->xbzrle == 0)))
         return ferry_reader_fail(walk->reader, -ENOTSUP,
-                                 "memory travelled over further connections (multifd), which are not understood: the "
-                                 "main one alone is shown");
+                                 "memory travelled over further connections (multifd), which were not given: the main "
+                                 "one alone is shown");
     if (missing > 0)
         inspect_note(walk->report,
                      "%" PRIu64 " pages never came: memory that is shared or that the guest had given "
@@ -278,27 +320,65 @@ static int judge(struct inspect_walk *walk)
     return 0;
 }
 
-int inspect_stream(struct ferry_channel *chan, const struct inspect_options *options, struct inspect_ram *ram,
+/* The page channels' ends, and what their failure means: their own fault is told rather than what it did to the main
+ * stream, but a main stream that ends too early mostly takes them along.  Returns whether it was told. */
+static bool end_channels(struct inspect_walk *walk, int *ret)
+{
+    struct inspect_channels *channels = walk->options->channels;
+    struct ferry_error why = { 0 };
+    int failed;
+
+    if (!channels)
+        return false;
+    failed = inspect_channels_finish(channels, *ret == 0 && !walk->back, walk->report, &why);
+    if (failed == 0)
+        return false;
+    if (*ret < 0 && !walk->channel_failed && failed == -EPIPE) {
+        inspect_note(walk->report, "and: %s", ferry_error_text(&why));
+        return false;
+    }
+    walk->report->error = why;
+    *ret = failed;
+    return true;
+}
+
+static int walk_all(struct inspect_walk *walk)
+{
+    bool told;
+    int ret = walk->report->label ? walk_head(walk) : ferry_reader_fail(walk->live, -ENOMEM, "no memory");
+
+    if (ret == 0)
+        ret = inspect_items(walk);
+    told = end_channels(walk, &ret);
+    inspect_ram_count_missing(walk->ram);
+    if (ret == 0)
+        ret = judge(walk);
+    if (ret < 0 && !told && ferry_reader_status(walk->live, &walk->report->error) == 0 &&
+        ferry_reader_status(walk->reader, &walk->report->error) == 0)
+        ferry_error_set(&walk->report->error, ret, "stopped: %s", strerror(-ret));
+    return ret;
+}
+
+int inspect_stream(struct ferry_reader *reader, const struct inspect_options *options, struct inspect_ram *ram,
                    struct inspect_report *report)
 {
     struct inspect_walk walk = {
-        .options = options, .report = report, .ram = ram, .ram_section = -1, .steps_left = STEPS_MAX
+        .options = options,
+        .report = report,
+        .ram = ram,
+        .live = reader,
+        .reader = reader,
+        .ram_section = -1,
+        .steps_left = STEPS_MAX,
     };
-    int ret;
 
-    report->label = strdup(ferry_channel_label(chan));
-    walk.live = walk.reader = ferry_reader_new(chan, &report->error);
-    if (!walk.live)
-        return report->error.errnum;
-    ret = report->label ? walk_head(&walk) : ferry_reader_fail(walk.live, -ENOMEM, "no memory");
-    if (ret == 0)
-        ret = inspect_items(&walk);
-    inspect_ram_count_missing(ram);
-    if (ret == 0)
-        ret = judge(&walk);
-    if (ret < 0 && ferry_reader_status(walk.live, &report->error) == 0 &&
-        ferry_reader_status(walk.reader, &report->error) == 0)
-        ferry_error_set(&report->error, ret, "stopped: %s", strerror(-ret));
+    report->label = strdup(ferry_channel_label(reader_channel(reader)));
+    if (options->channels) {
+        ram->mark = mark_record;
+        ram->opaque = &walk;
+    }
+    walk_all(&walk);
+    ram->mark = NULL;
     report->bytes = ferry_reader_offset(walk.reader);
     inspect_shut(&walk);
     return_path_free(walk.back);

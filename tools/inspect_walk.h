@@ -14,6 +14,13 @@
 #include "inspect_stream.h"
 #include "return_path.h"
 
+/* Where page channels wait for each other (docs/protocol.md).  The first section of memory tells. */
+enum walk_marks {
+    MARKS_UNKNOWN,
+    MARKS_ARE_RECORDS,
+    MARKS_ARE_SECTION_ENDS, /* of QEMUs up to 8.0 */
+};
+
 struct inspect_walk {
     const struct inspect_options *options;
     struct inspect_report *report;
@@ -24,6 +31,8 @@ struct inspect_walk {
     bool opened;                 /* the stream opened a return path */
     int ram_section;             /* its index in the report; -1: not yet */
     bool ram_ended;
+    enum walk_marks marks;
+    bool channel_failed;              /* at a mark */
     uint64_t tail_offset, tail_bytes; /* report->tail; no bytes: still live */
     const struct desc *next_device;   /* in the description: which is expected next */
     uint64_t steps_left;              /* of searching in it */

@@ -12,7 +12,7 @@
 #include <stdio.h>
 
 static const struct args_row rows[] = {
-    { "guest", "KIND", "the kind of guest that comes: pattern or kvm (needed)" },
+    { "guest", "KIND", "what kind of guest comes: pattern, kvm (needed)" },
     { "run-on", "TIME", "let it run for so long and check it again [1s]" },
     { "timeout", "TIME", "how long to wait for a source [for ever]" },
     { "insecure", NULL, "listen where other machines can connect, unencrypted" },
@@ -49,24 +49,6 @@ static uint64_t time_given(const struct side *side, const char *name, uint64_t f
     return args_time(side->args, name, fallback, &ns, NULL) < 0 ? fallback : ns;
 }
 
-static int make_channel(void *opaque)
-{
-    struct side *side = opaque;
-    int timeout_ms = FERRY_NO_DEADLINE;
-
-    if (args_value(side->args, "timeout"))
-        timeout_ms = args_ms(time_given(side, "timeout", 0));
-    side->made.chan = ferry_listener_accept(side->listener, timeout_ms, &side->made.err);
-    return side->made.chan ? 0 : side->made.err.errnum;
-}
-
-static void stop_listening(void *opaque)
-{
-    struct side *side = opaque;
-
-    ferry_listener_stop(side->listener);
-}
-
 static int verify(void *opaque)
 {
     struct side *side = opaque;
@@ -96,28 +78,20 @@ static void announce(struct side *side)
     side_tell(side, "listening", json_pack("{s:s}", "address", address));
 }
 
-static int receive(struct side *side, struct ferry_error *err)
+/* EXIT_DONE: the guest runs here. */
+static enum exit_status receive(struct side *side, struct ferry_error *err)
 {
-    int ret;
+    int timeout_ms = FERRY_NO_DEADLINE;
 
+    if (args_value(side->args, "timeout"))
+        timeout_ms = args_ms(time_given(side, "timeout", 0));
     announce(side);
-    ret = side_run(side, make_channel, stop_listening, err);
-    if (ret < 0) {
-        side_failed(side, "accept", err);
-        return ret;
-    }
-    side->chan = side->made.chan;
-    ferry_listener_free(side->listener);
-    side->listener = NULL;
-    side->session = ferry_destination_start(bench_guest_ferry(side->guest), side->chan, args_options(side->args), err);
-    if (!side->session) {
-        side_failed(side, "setup", err);
-        return err->errnum;
-    }
-    ret = side_migrate(side, err);
-    if (ret < 0)
-        side_failed(side, NULL, err);
-    return ret;
+    side->session = ferry_destination_listen(bench_guest_ferry(side->guest), side->listener, timeout_ms,
+                                             args_options(side->args), err);
+    if (!side->session)
+        return side_failed(side, "setup", err);
+    side->listener = NULL; /* the session's now */
+    return side_migrate(side, err) < 0 ? side_failed(side, NULL, err) : EXIT_DONE;
 }
 
 /* The guest runs here.  Is it the one that left? */
@@ -165,10 +139,11 @@ int recv_main(int argc, char **argv)
     side->listener = ferry_listener_open(args_positional(side->args), &err);
     if (!side->listener)
         return side_is_usage(&err) ? side_usage(side, &err) : side_end(side, side_failed(side, "listen", &err), NULL);
-    if (!args_value(side->args, "insecure") && exposed_refuse(side->listener, &err) < 0)
+    if (!args_value(side->args, "insecure") && !args_encrypts(side->args) && exposed_refuse(side->listener, &err) < 0)
         return side_usage(side, &err);
-    if (receive(side, &err) < 0)
-        return side_end(side, EXIT_FAILED, NULL);
+    status = receive(side, &err);
+    if (status != EXIT_DONE)
+        return side_end(side, status, NULL);
     status = judge(side, &err);
     format_title(side, status, title, sizeof(title));
     return side_end(side, status, title);

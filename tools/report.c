@@ -89,11 +89,12 @@ json_t *report_stats_json(const char *side, const struct ferry_stats *stats)
         object = with(object, "impaired-devices", impaired_json(&stats->impaired));
     object = with(object, "device-bytes", json_integer((json_int_t)stats->wire.device_bytes));
     object = with(object, "cpu", json_real((double)time->cpu_ns / NS_PER_SEC));
-    if (stats->channel[0])
-        object = with(object, "channels",
-                      json_pack("[{s:s, s:I}]", "address", stats->channel, "bytes", (json_int_t)stats->wire.bytes));
     if (stats->peer.dialect[0])
         object = with(object, "peer", report_peer_json(&stats->peer));
+    if (stats->mapped.threads > 0)
+        object = with(object, "mapped-ram",
+                      json_pack("{s:I, s:I, s:s}", "threads", (json_int_t)stats->mapped.threads, "bytes",
+                                (json_int_t)stats->mapped.bytes, "manner", stats->mapped.manner));
     if (is_source && stats->tracker[0])
         object = with(object, "tracker", json_string(stats->tracker));
     if (stats->verdict != FERRY_VERDICT_NONE)
@@ -151,7 +152,7 @@ static json_t *with_blackout(json_t *object, const struct bench_figures *guest)
 static const char *status_of(const struct report *report)
 {
     if (report->stats.phase == FERRY_PHASE_UNCERTAIN)
-        return ferry_phase_name(FERRY_PHASE_UNCERTAIN);
+        return strcmp(report->side, "destination") ? ferry_phase_name(FERRY_PHASE_UNCERTAIN) : "undecided";
     if (report->cancelled && report->stats.phase != FERRY_PHASE_COMPLETED)
         return "cancelled";
     if (report->error.errnum && report->stats.phase != FERRY_PHASE_COMPLETED)
@@ -159,11 +160,26 @@ static const char *status_of(const struct report *report)
     return ferry_phase_name(report->stats.phase);
 }
 
+/* Before there were figures of each, the one that was connected. */
+static json_t *channels_json(const struct report *report)
+{
+    if (report->channels_count > 0)
+        return report_channels_json(report->channels, report->channels_count);
+    if (!report->stats.channel[0])
+        return json_array();
+    return json_pack("[{s:s, s:s, s:I}]", "address", report->stats.channel, "role", "main", "bytes",
+                     (json_int_t)report->stats.wire.bytes);
+}
+
 json_t *report_json(const struct report *report)
 {
     json_t *object = report_stats_json(report->side, &report->stats);
 
     object = with(object, "status", json_string(status_of(report)));
+    object = with(object, "channels", channels_json(report));
+    if (report->channels_count > 1 && !strcmp(report->side, "source"))
+        object =
+            with(object, "channels-used", json_integer(report_channels_used(report->channels, report->channels_count)));
     if (report->guest_known)
         object = with(object, "guest", guest_json(report));
     if (report->guest_known && !strcmp(report->side, "destination") && report->guest.blackout_ns >= 0)
@@ -221,7 +237,8 @@ static json_t *status_of_both(const json_t *source, const json_t *destination)
 
 json_t *report_merge(json_t *source, json_t *destination)
 {
-    static const char *const of_source[] = { "total-time", "setup-time", "downtime", "ram", "vfio", "channels" };
+    static const char *const of_source[] = { "total-time", "setup-time", "downtime",     "ram",
+                                             "vfio",       "channels",   "channels-used" };
     static const char *const of_destination[] = { "guest-blackout", "verify" };
     json_t *object = json_pack("{s:s, s:o}", "version", FERRY_VERSION, "status", status_of_both(source, destination));
     json_t *value;

@@ -8,6 +8,7 @@
 
 #include "guest.h"
 #include "progress.h"
+#include "report_channels.h"
 
 #include <ferry/session.h>
 #include <jansson.h>
@@ -16,6 +17,8 @@
 struct report {
     const char *side;         /* "source", "destination" */
     struct ferry_stats stats; /* all zero when there was no session */
+    struct ferry_channel_stats channels[REPORT_CHANNELS_MAX];
+    unsigned channels_count;
     struct ferry_error error; /* errnum 0: none */
     bool cancelled;           /* by a signal */
     bool guest_known;         /* there is a guest, and its figures */

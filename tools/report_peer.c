@@ -32,7 +32,7 @@ json_t *report_peer_json(const struct ferry_peer_stats *peer)
 
 json_t *report_downtime_json(const struct ferry_downtime_stats *downtime)
 {
-    return json_pack("{s:f, s:f, s:f, s:f, s:f}", "stop", ms(downtime->stop_ns), "pages", ms(downtime->pages_ns),
-                     "devices", ms(downtime->devices_ns), "load", ms(downtime->load_ns), "start",
-                     ms(downtime->start_ns));
+    return json_pack("{s:f, s:f, s:f, s:f, s:f, s:f}", "stop", ms(downtime->stop_ns), "pages", ms(downtime->pages_ns),
+                     "devices", ms(downtime->devices_ns), "transfer", ms(downtime->transfer_ns), "load",
+                     ms(downtime->load_ns), "start", ms(downtime->start_ns));
 }

@@ -9,7 +9,7 @@
 /* {"dialect", "capabilities": [...], "round-trip" (ms), "silent" (ms)}; NULL when out of memory. */
 json_t *report_peer_json(const struct ferry_peer_stats *peer);
 
-/* {"stop", "pages", "devices", "load", "start"}: ms, they add up to the downtime. */
+/* {"stop", "pages", "devices", "transfer", "load", "start"}: ms, they add up to the downtime. */
 json_t *report_downtime_json(const struct ferry_downtime_stats *downtime);
 
 #endif

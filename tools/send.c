@@ -36,13 +36,13 @@ static int make_guest(void *opaque)
     return side->made.guest ? 0 : side->made.err.errnum;
 }
 
-static int make_channel(void *opaque)
+static int make_session(void *opaque)
 {
     struct side *side = opaque;
-    int timeout_ms = args_option_ms(side->args, "connect-timeout");
 
-    side->made.chan = ferry_channel_connect(args_positional(side->args), timeout_ms, &side->made.err);
-    return side->made.chan ? 0 : side->made.err.errnum;
+    side->made.session = ferry_source_connect(bench_guest_ferry(side->guest), args_positional(side->args),
+                                              args_options(side->args), &side->made.err);
+    return side->made.session ? 0 : side->made.err.errnum;
 }
 
 static int check_usage(const struct side *side, struct ferry_error *err)
@@ -63,12 +63,9 @@ static enum exit_status send_guest(struct side *side)
         return side_failed(side, "guest", &err);
     side_say(side, "connecting to %s", args_positional(side->args));
     side_tell(side, "connecting", json_pack("{s:s}", "address", args_positional(side->args)));
-    if (side_run(side, make_channel, NULL, &err) < 0)
+    if (side_run(side, make_session, NULL, &err) < 0)
         return side_failed(side, "connect", &err);
-    side->chan = side->made.chan;
-    side->session = ferry_source_start(bench_guest_ferry(side->guest), side->chan, args_options(side->args), &err);
-    if (!side->session)
-        return side_failed(side, "setup", &err);
+    side->session = side->made.session;
     return side_migrate(side, &err) < 0 ? side_failed(side, NULL, &err) : EXIT_DONE;
 }
 

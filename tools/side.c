@@ -4,6 +4,7 @@
 
 #include "clock.h"
 #include "help.h"
+#include "lease.h"
 #include "summary.h"
 
 #include <errno.h>
@@ -17,6 +18,7 @@
 #define BEAT_PATIENCE_NS (2 * NS_PER_SEC)
 
 const struct args_row side_rows[] = {
+    { "other-journal", "FILE", "settle an undecided end by this journal" },
     { "json", "FILE", "write the report as JSON; - for stdout" },
     { "events", "N", "write a line of JSON for each event to descriptor N" },
     { "quiet", NULL, "no words but errors" },
@@ -79,6 +81,9 @@ static int set_up(struct side *side, struct ferry_error *err)
         ret = open_json(side, err);
     if (ret < 0)
         return ret;
+    side->steps = steps_new(args_options_to_change(side->args), side->report.side, err);
+    if (err->errnum)
+        return err->errnum;
     side->await = await_new(err);
     if (!side->await)
         return -ENOMEM;
@@ -91,7 +96,6 @@ static int set_up(struct side *side, struct ferry_error *err)
 static void side_free(struct side *side)
 {
     ferry_session_free(side->session);
-    ferry_channel_unref(side->chan);
     ferry_listener_free(side->listener);
     bench_guest_free(side->guest);
     if (side->to.json && side->to.json != stdout)
@@ -100,6 +104,7 @@ static void side_free(struct side *side)
         fclose(side->to.events);
     progress_free(side->to.progress);
     await_free(side->await);
+    steps_free(side->steps);
     args_free(side->args);
     free(side);
 }
@@ -219,7 +224,10 @@ int side_migrate(struct side *side, struct ferry_error *err)
     int ret = await_run(side->await, &ops, side, err);
 
     progress_clear(side->to.progress);
+    if (ret == -EOWNERDEAD)
+        ret = lease_wait(side, &side->made.err);
     ferry_session_stats(side->session, &side->report.stats);
+    side->report.channels_count = ferry_session_channels(side->session, side->report.channels, REPORT_CHANNELS_MAX);
     if (ret < 0 && side->made.err.errnum)
         *err = side->made.err;
     return ret;

@@ -19,6 +19,7 @@
 #include "guest.h"
 #include "progress.h"
 #include "report.h"
+#include "steps.h"
 
 #include <ferry/session.h>
 
@@ -28,7 +29,7 @@ extern const struct args_row side_rows[];
 /* What is made on another thread; moved from here once it was joined, for one left behind may still write. */
 struct side_made {
     struct bench_guest *guest;
-    struct ferry_channel *chan;
+    struct ferry_session *session;
     struct bench_verify verify;
     struct ferry_error err;
 };
@@ -47,10 +48,10 @@ struct side {
     struct side_made made;
     bool left_behind; /* work goes on, on a thread that uses all of this */
     struct bench_guest *guest;
-    struct ferry_listener *listener; /* until somebody has connected */
-    struct ferry_channel *chan;
+    struct ferry_listener *listener; /* until the session has it */
     struct ferry_session *session;
     struct report report;
+    struct steps *steps; /* for tests; NULL: nobody asks */
 };
 
 /**

@@ -2,6 +2,7 @@
 /* summary.c - a report in words */
 #include "summary.h"
 
+#include "report_channels.h"
 #include "units.h"
 
 #include <ferry/codes.h>
@@ -62,15 +63,21 @@ static void print_guest(FILE *to, const json_t *source, const json_t *destinatio
         fprintf(to, "writing nothing\n");
 }
 
-/* "stop 40 us, pages 1.2 ms, ...": where the downtime went. */
+/* "stop 40 us, pages 1.2 ms, ...": where the downtime went, in two lines. */
 static void print_parts(FILE *to, const json_t *parts)
 {
-    static const char *const names[] = { "stop", "pages", "devices", "load", "start" };
+    static const char *const names[] = { "stop", "pages", "devices", "transfer", "load", "start" };
+    const size_t count = sizeof(names) / sizeof(names[0]);
     char value[TEXT_BYTES];
 
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-        fprintf(to, "%s %s %s", i ? "," : "", names[i], time_of(value, number(parts, names[i]) * 1e6));
-    fprintf(to, "\n");
+    for (size_t i = 0; i < count; i++) {
+        if (i == count / 2)
+            label(to, "");
+        fprintf(to, "%s%s %s%s", i == 0 || i == count / 2 ? "" : " ", names[i],
+                time_of(value, number(parts, names[i]) * 1e6), i + 1 < count ? "," : "");
+        if (i + 1 == count / 2 || i + 1 == count)
+            fprintf(to, "\n");
+    }
 }
 
 static void print_capabilities(FILE *to, const json_t *names)
@@ -116,7 +123,7 @@ static void print_times(FILE *to, const json_t *source, const json_t *destinatio
     fprintf(to, "\n");
     if (has(source, "downtime-us")) {
         label(to, "downtime");
-        fprintf(to, "%s:", time_of(value, number(source, "downtime-us") * 1e3));
+        fprintf(to, "%s: ", time_of(value, number(source, "downtime-us") * 1e3));
         print_parts(to, json_object_get(source, "downtime-parts"));
     }
     if (has(destination, "guest-blackout")) {
@@ -131,12 +138,13 @@ static void print_wire(FILE *to, const json_t *side)
     const json_t *ram = json_object_get(side, "ram");
     char size[TEXT_BYTES], rate[TEXT_BYTES];
 
-    if (!has(side, "channels"))
+    if (json_array_size(json_object_get(side, "channels")) == 0)
         return;
     label(to, "on the wire");
     fprintf(to, "%s at %s; %.0f pages with content, %.0f zero\n", size_of(size, number(ram, "transferred")),
             units_format_rate(rate, sizeof(rate), number(ram, "mbps") * 1e6 / 8), number(ram, "normal"),
             number(ram, "duplicate"));
+    report_channels_print(to, json_object_get(side, "channels"));
 }
 
 static void print_cpu(FILE *to, const json_t *source, const json_t *destination)

@@ -55,6 +55,20 @@ static uint64_t generation(uint64_t writes, unsigned data_pages, unsigned positi
     return writes / data_pages + (position < writes % data_pages);
 }
 
+/* Without zero pages nothing needs to be asked of any page. */
+static void shape_full_region(struct regions *regions, uint64_t index)
+{
+    struct region *region = &regions->region[index];
+    unsigned pages = region_pages(regions, index);
+
+    for (unsigned i = 0; i < pages / 64; i++)
+        region->data[i] = UINT64_MAX;
+    if (pages % 64)
+        region->data[pages / 64] = (UINT64_C(1) << pages % 64) - 1;
+    region->data_pages = (uint16_t)pages;
+    region->next = (uint16_t)(regions->writes[index] % pages);
+}
+
 static void shape_region(void *opaque, uint64_t index)
 {
     struct regions *regions = opaque;
@@ -97,7 +111,12 @@ struct regions *regions_new(const struct guest_spec *spec, void *ram, uint64_t *
         regions_free(regions);
         return NULL;
     }
-    crew_run(regions->count, shape_region, regions);
+    /* At a destination the guest stands still now: who hires hands waits for them, too. */
+    if (spec->zero_percent > 0)
+        crew_run(regions->count, shape_region, regions);
+    else
+        for (uint32_t i = 0; i < regions->count; i++)
+            shape_full_region(regions, i);
     for (uint32_t i = 0; i < regions->count; i++) {
         regions->region[i].trusted = trusted;
         if (regions->region[i].data_pages > 0)

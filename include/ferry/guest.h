@@ -20,12 +20,14 @@ FERRY_BEGIN_DECLS
 struct ferry_guest;
 
 /**
- * struct ferry_guest_ops - what Ferry asks of the embedder; all calls come from the session's own thread
+ * struct ferry_guest_ops - what Ferry asks of the embedder; all calls come from the session's own thread, but for
+ * @start after the end (ferry_session_settle(), ferry_session_revert()), which comes from the caller's
  *
  * @stop: stop the CPUs and everything else that writes guest memory or device state; returns when they stand still.
  *        Called at the source, once, before the last pages are sent.
  * @start: run.  At the destination when everything was loaded and checked; at the source again after a migration that
- *         failed or was cancelled after @stop.
+ *         failed or was cancelled after @stop.  One that fails has not run a single instruction: the guest then goes on
+ *         at the other side.
  * @provide_block: destination only, may be NULL: the stream announces a block that the guest does not have (or has
  *        with another length).  Fill in *@block (its name is already there) or refuse with an error.
  */

@@ -2,7 +2,7 @@
 /* session.h - one migration, as each side sees it
  *
  *      source                                   destination
- *      ferry_source_start(guest, chan)          ferry_destination_start(guest, chan)
+ *      ferry_source_start(guest, chan)          ferry_destination_listen(guest, listener)
  *      ... thread of its own ...                ... thread of its own ...
  *      ferry_session_wait()                     ferry_session_wait()
  *
@@ -35,7 +35,8 @@ enum ferry_phase {
     FERRY_PHASE_CANCELLING,
     FERRY_PHASE_CANCELLED,
     FERRY_PHASE_FAILED,    /* the guest is at the source */
-    FERRY_PHASE_UNCERTAIN, /* source: the right to run was given away, and no word came that it was taken */
+    FERRY_PHASE_UNCERTAIN, /* source: the right to run was given away, and no word came that it was taken;
+                            * destination: undecided, all is here but the right to run: ferry_session_settle() */
 };
 
 /* "setup", "active", ...: QEMU's names. */
@@ -61,11 +62,12 @@ struct ferry_time_stats {
 
 /* Where the downtime went; they add up to it. */
 struct ferry_downtime_stats {
-    int64_t stop_ns;    /* until the guest stood still */
-    int64_t pages_ns;   /* last look at the dirty log, last pages put */
-    int64_t devices_ns; /* device state, flushed behind the last pages */
-    int64_t load_ns;    /* until the destination was ready: transfer and load */
-    int64_t start_ns;   /* until it said that the guest runs */
+    int64_t stop_ns;     /* until the guest stood still */
+    int64_t pages_ns;    /* last look at the dirty log, last pages put */
+    int64_t devices_ns;  /* device state, flushed behind the last pages */
+    int64_t transfer_ns; /* until the destination had the last byte; and the way back of its word that it is ready */
+    int64_t load_ns;     /* between these two: what the destination had still to load and to check, by its word */
+    int64_t start_ns;    /* until it said that the guest runs */
 };
 
 /* The other side, as this one sees it. */
@@ -95,6 +97,28 @@ struct ferry_wire_stats {
     uint64_t needed_bytes_per_sec; /* to converge, when the verdict is FERRY_VERDICT_CANNOT */
 };
 
+/* Pages at fixed places of a file (option mapped-ram). */
+struct ferry_mapped_stats {
+    unsigned threads; /* 0: it is off */
+    uint64_t bytes;   /* written or read at these places */
+    char manner[32];  /* "page cache", "O_DIRECT", "O_DIRECT, io_uring" */
+};
+
+/* One connection of a session. */
+struct ferry_channel_stats {
+    char address[256];
+    char role[8];        /* "main", "pages" */
+    uint64_t bytes;      /* carried so far, before encryption */
+    char codecs[64];     /* pages: what they went through, by share: "zstd 98%, none 2%"; empty: nothing yet */
+    int cpu;             /* pages: the processor its thread is kept on; -1: any */
+    char tls_version[8]; /* "1.3"; empty: not encrypted */
+    char tls_cipher[32]; /* "aes-256-gcm" */
+    char tls_proof[16];  /* how its handshake was done: "certificate", "psk" (both in full), "session" (resumed) */
+    bool tls_by_kernel;  /* the kernel encrypts */
+    bool unused;         /* source, pages: with channels=auto, one that would bring nothing more */
+    char zero_copy[24];  /* asked for: "on", "off" (not on this kind), "the kernel copies"; empty: not asked for */
+};
+
 struct ferry_stats {
     enum ferry_phase phase;
     enum ferry_verdict verdict;
@@ -103,6 +127,7 @@ struct ferry_stats {
     struct ferry_wire_stats wire;
     struct ferry_downtime_stats downtime;
     struct ferry_peer_stats peer;
+    struct ferry_mapped_stats mapped;
     struct ferry_impaired_stats impaired; /* destination: devices that refused their state (ferry/rules.h) */
     char tracker[64];                     /* source: how dirty pages are found */
     char channel[256];
@@ -119,9 +144,35 @@ struct ferry_stats {
 FERRY_API struct ferry_session *ferry_source_start(struct ferry_guest *guest, struct ferry_channel *chan,
                                                    const struct ferry_options *options, struct ferry_error *err);
 
-/* Begin to receive into @guest, and run it in the end.  The same rules. */
+/**
+ * ferry_source_connect() - connect to a destination and begin to send @guest
+ * @uri: as for ferry_channel_connect(); page channels (option `channels`) need tcp:, unix: or vsock:
+ *
+ * Tries for as long as the option `connect-timeout` says.  Otherwise as ferry_source_start().
+ */
+FERRY_API struct ferry_session *ferry_source_connect(struct ferry_guest *guest, const char *uri,
+                                                     const struct ferry_options *options, struct ferry_error *err);
+
+/* Begin to receive into @guest, and run it in the end.  @chan is the source's only connection.  The same rules. */
 FERRY_API struct ferry_session *ferry_destination_start(struct ferry_guest *guest, struct ferry_channel *chan,
                                                         const struct ferry_options *options, struct ferry_error *err);
+
+/**
+ * ferry_destination_listen() - wait for a source, receive into @guest, and run it in the end
+ * @guest: borrowed until ferry_session_free()
+ * @listener: the session takes it, and closes it as soon as its source has come
+ * @timeout_ms: for a source to come; FERRY_NO_DEADLINE
+ * @options: copied; NULL: defaults
+ *
+ * The first connection that says a right hello, or sends a plain stream of QEMU's, is the source.  Others before it
+ * (silent, foreign, of another session) are told why not and hung up on, and do not disturb the wait.  A session that
+ * waits is in FERRY_PHASE_SETUP, is cancelled as any other, and counts its time from when its source came.
+ *
+ * Returns a session whose thread runs, or NULL with @err set, and @listener the caller's as before.
+ */
+FERRY_API struct ferry_session *ferry_destination_listen(struct ferry_guest *guest, struct ferry_listener *listener,
+                                                         int timeout_ms, const struct ferry_options *options,
+                                                         struct ferry_error *err);
 
 /**
  * ferry_session_wait() - wait for the end
@@ -142,6 +193,60 @@ FERRY_API void ferry_session_cancel(struct ferry_session *session);
 
 /* Figures as of now.  Thread: any. */
 FERRY_API void ferry_session_stats(struct ferry_session *session, struct ferry_stats *stats);
+
+/**
+ * ferry_session_settle() - decide an uncertain end by the other side's journal
+ * @other_journal: path of it, or of a copy, however old
+ *
+ * At the source: the guest goes on here, when that journal says that it never will there (the phase is then
+ * FERRY_PHASE_FAILED), or it is known to run there (FERRY_PHASE_COMPLETED).  At the destination: the guest is started
+ * here, when the source has committed, or never will be.  What is decided is noted first, where there is a journal.
+ *
+ * Returns 0 when it is decided; -EAGAIN when that journal does not tell; -EINVAL when nothing is undecided, or it is
+ * not the other side's; -ESTALE after ferry_session_release(), or when the option `lease` ran out; or what the journal,
+ * or starting the guest, fails with.
+ * Thread: any, after the end; starts the guest on the caller's.
+ */
+FERRY_API int ferry_session_settle(struct ferry_session *session, const char *other_journal,
+                                   struct ferry_error *err) FERRY_CHECK;
+
+/* What only an operator can know. */
+enum ferry_word {
+    FERRY_WORD_NONE,
+    /* Not one instruction of this guest has run at the destination, and none ever will: its process is gone, and so
+     * are its journal and whatever else could start the guest there. */
+    FERRY_WORD_NEVER_RAN,
+};
+
+/**
+ * ferry_session_revert() - after an end, the guest is to be at the source
+ * @word: at the source FERRY_WORD_NEVER_RAN: an operator's, never a program's guess; elsewhere none is needed
+ *
+ * At the source: after an uncertain end, and in the qemu dialect after a completed one, the guest goes on here.  At a
+ * destination that is undecided: notes that it never starts this guest, so that its journal releases the source.
+ *
+ * Returns -EPERM without the word; -EBUSY once the guest has run at the destination, where its disks are now: then no
+ * word helps; else as ferry_session_settle().  The same threads.
+ */
+FERRY_API int ferry_session_revert(struct ferry_session *session, enum ferry_word word,
+                                   struct ferry_error *err) FERRY_CHECK;
+
+/**
+ * ferry_session_release() - let the guest go after the end
+ *
+ * Its memory and devices are the embedder's to throw away, and nothing can be settled or reverted here any more; the
+ * journal stays, and is no longer held.  Changes no right: who may run the guest is who might before.  Harmless before
+ * the end, and twice.  ferry_session_free() does it, too.  Thread: any.
+ */
+FERRY_API void ferry_session_release(struct ferry_session *session);
+
+/**
+ * ferry_session_channels() - its connections, as of now: the main one, then those of pages
+ * @to: room for @room of them
+ *
+ * Returns how many there are, which may be more than @room.  Thread: any.
+ */
+FERRY_API unsigned ferry_session_channels(struct ferry_session *session, struct ferry_channel_stats *to, unsigned room);
 
 /* Change a live option of a running session.  Thread: any. */
 FERRY_API int ferry_session_set_option(struct ferry_session *session, const char *name, const char *value,

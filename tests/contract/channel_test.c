@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* channel_test.c - every kind of channel keeps the contract */
 #include "channel_contract.h"
+#include "tls_fixture.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -142,6 +143,42 @@ static int make_one_way(struct ferry_channel *pair[2])
     return pair[0] && pair[1] ? 0 : say(&err);
 }
 
+/* The main connection of a session, shaken hands over @inner. */
+static int encrypted(int (*make)(struct ferry_channel *pair[2]), const struct tls_terms *terms,
+                     struct ferry_channel *pair[2])
+{
+    struct tls_credentials *client = fixture_credentials(TLS_CLIENT, terms);
+    struct tls_credentials *server = fixture_credentials(TLS_SERVER, terms);
+    struct ferry_channel *inner[2] = { NULL, NULL };
+    struct fixture_pair ends = { 0 };
+
+    if (make(inner) == 0)
+        fixture_shake(&ends, inner, client, FIXTURE_HOST, server);
+    tls_credentials_unref(client);
+    tls_credentials_unref(server);
+    pair[0] = ends.client;
+    pair[1] = ends.server;
+    return pair[0] && pair[1] ? 0 : say(pair[0] ? &ends.server_error : &ends.client_error);
+}
+
+static int make_tls_socketpair(struct ferry_channel *pair[2])
+{
+    return encrypted(make_socketpair, &(struct tls_terms){ .folder = folder }, pair);
+}
+
+static int make_tls_tcp(struct ferry_channel *pair[2])
+{
+    return encrypted(make_tcp4, &(struct tls_terms){ .psk = folder, .update_bytes = 1 << 20 }, pair);
+}
+
+/* TLS 1.2: what TLS 1.3 has no suite for. */
+static int make_tls_old(struct ferry_channel *pair[2])
+{
+    struct tls_terms terms = { .psk = folder, .least = TLS_LEAST_1_2, .ciphers = "aes-256-gcm" };
+
+    return encrypted(make_socketpair, &terms, pair);
+}
+
 static int make_file(struct ferry_channel *pair[2])
 {
     struct ferry_error err = { 0 };
@@ -204,6 +241,9 @@ static const struct channel_kind kinds[] = {
     { "unix abstract", make_abstract, NULL, UNIX_SOCKET },
     { "socketpair", make_socketpair, NULL, UNIX_SOCKET },
     { "fd passed", make_passed, NULL, UNIX_SOCKET },
+    { "tls over socketpair", make_tls_socketpair, NULL, SOCKET },
+    { "tls over tcp", make_tls_tcp, NULL, SOCKET },
+    { "tls 1.2", make_tls_old, NULL, SOCKET },
     { "pipe", make_pipe, NULL, CHANNEL_LIVE },
     { "exec cat", make_echo, NULL, CHANNEL_LIVE },
     { "exec one way", make_one_way, NULL, CHANNEL_LIVE },
@@ -242,14 +282,12 @@ int main(void)
     snprintf(folder, sizeof(folder), "/tmp/ferry-contract-XXXXXX");
     if (!mkdtemp(folder))
         return 1;
+    fixture_fill(folder);
     memcpy(all, kinds, sizeof(kinds));
     for (size_t i = 0; i < 2; i++)
         if (host_has(&host_kinds[i]))
             all[count++] = host_kinds[i];
     ret = channel_contract_run("channel", all, (int)count);
-    unlink(path_of("file"));
-    unlink(path_of("fifo"));
-    unlink(path_of("socket"));
-    rmdir(folder);
+    fixture_remove(folder);
     return ret;
 }

@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import time
 
-BINARY = "qemu-system-x86_64"
+BINARY = os.environ.get("FERRY_QEMU", "qemu-system-x86_64")
 PATIENCE = 60
 
 
@@ -24,7 +24,7 @@ def runs(*arguments):
 class Qemu:
     """A machine with @megabytes of memory, into which @blob is loaded.  Its BIOS runs."""
 
-    def __init__(self, megabytes, blob):
+    def __init__(self, megabytes, blob, *more):
         self.folder = tempfile.mkdtemp(prefix="ferry-qemu-")
         self.bytes = megabytes << 20
         here, there = socket.socketpair()
@@ -33,7 +33,7 @@ class Qemu:
             self.process = subprocess.Popen(
                 [BINARY, *accel, "-machine", "pc", "-m", str(megabytes), "-nodefaults", "-display", "none",
                  "-chardev", f"socket,id=q,fd={there.fileno()}",
-                 "-mon", "chardev=q,mode=control", "-device", f"loader,file={blob},addr=0x100000,force-raw=on"],
+                 "-mon", "chardev=q,mode=control", "-device", f"loader,file={blob},addr=0x100000,force-raw=on", *more],
                 stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, pass_fds=[there.fileno()])
         finally:
             there.close()
@@ -68,6 +68,9 @@ class Qemu:
     def migrate(self, uri):
         """To its end; returns query-migrate."""
         self.command("migrate", uri=uri)
+        return self.migration_end()
+
+    def migration_end(self):
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             about = self.command("query-migrate")

@@ -5,6 +5,7 @@ import os
 import random
 import shlex
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -34,9 +35,9 @@ class Inspect(unittest.TestCase):
     def outputs(self):
         return ["--json", self.path("json"), "--ram", self.path("ram")]
 
-    def listen(self, uri):
+    def listen(self, uri, *options):
         """An inspector and the address it listens on."""
-        process = subprocess.Popen([FERRY, "inspect", uri, *self.outputs()], stdin=subprocess.DEVNULL,
+        process = subprocess.Popen([FERRY, "inspect", uri, *options, *self.outputs()], stdin=subprocess.DEVNULL,
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.addCleanup(process.stdout.close)
         self.addCleanup(process.stderr.close)
@@ -44,11 +45,11 @@ class Inspect(unittest.TestCase):
         self.addCleanup(process.kill)
         return process, process.stderr.readline().removeprefix("listening on ").strip()
 
-    def check(self, about, commands):
+    def check(self, about, commands, notes=()):
         self.assertEqual(about["status"], "completed", about)
         with open(self.path("json")) as f:
             report = json.load(f)
-        self.assertEqual((report["status"], report["notes"]), ("completed", []))
+        self.assertEqual((report["status"], report["notes"]), ("completed", list(notes)))
         self.assertEqual([item["command"] for item in report["items"] if item["type"] == "command"
                           and item["command"] != "switchover-start"], commands)
         for device in report["devices"]:
@@ -87,6 +88,106 @@ class Inspect(unittest.TestCase):
         # QEMU does not wait for its child.
         self.wait_for(done)
         self.check(about, [])
+
+    def channels(self, count, codec):
+        self.source.capability("multifd")
+        self.source.command("migrate-set-parameters", **{"multifd-channels": count, "multifd-compression": codec})
+
+    def check_channels(self, count, codec):
+        with open(self.path("json")) as f:
+            report = json.load(f)
+        self.assertEqual(sorted(connection["channel"] for connection in report["connections"]), list(range(count)))
+        codecs = set()
+        for connection in report["connections"]:
+            self.assertGreaterEqual(connection["syncs"], 3)
+            codecs.update(connection["codecs"])
+        self.assertEqual(codecs, {codec})
+        self.assertGreaterEqual(sum(connection["normal"] for connection in report["connections"]), len(self.blob) >> 12)
+
+    def page_channels(self, count, codec):
+        self.channels(count, codec)
+        process, address = self.listen("tcp:127.0.0.1:0")
+        about = self.source.migrate(address)
+        self.arrived(process)
+        self.check(about, [])
+        self.check_channels(count, codec)
+
+    def test_page_channels(self):
+        self.page_channels(4, "none")
+
+    def test_page_channels_zlib(self):
+        self.page_channels(4, "zlib")
+
+    def test_page_channels_zstd(self):
+        self.page_channels(4, "zstd")
+
+    def test_many_page_channels(self):
+        self.page_channels(100, "none")
+
+    def test_page_channels_with_return_path(self):
+        self.source.capability("return-path")
+        self.channels(4, "zstd")
+        process, address = self.listen(f"unix:{self.path('socket')}")
+        about = self.source.migrate(address)
+        self.arrived(process)
+        self.check(about, ["open-return-path", "ping"])
+        self.check_channels(4, "zstd")
+
+    def encrypt(self, kind):
+        """The source asks for TLS; returns what an inspector needs for it."""
+        folder = self.path("pki")
+        words = ["x509", folder, "--host", "127.0.0.1"] if kind == "x509" else ["psk", folder + "/keys.psk"]
+        os.makedirs(folder, mode=0o700)
+        subprocess.run([FERRY, "keys", *words], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True)
+        self.source.command("object-add", **{"qom-type": "tls-creds-" + kind, "id": "t", "dir": folder,
+                                             "endpoint": "client"})
+        self.source.command("migrate-set-parameters", **{"tls-creds": "t"})
+        return "--tls-creds", folder
+
+    def encrypted(self, kind, codec):
+        options = self.encrypt(kind)
+        self.channels(4, codec)
+        process, address = self.listen("tcp:127.0.0.1:0", *options)
+        with socket.create_connection(address.removeprefix("tcp:").rsplit(":", 1), qemu.PATIENCE) as stranger:
+            stranger.sendall(b"no TLS at all\n")
+            while stranger.recv(65536):
+                pass
+        about = self.source.migrate(address)
+        self.arrived(process)
+        with open(self.path("json")) as f:
+            report = json.load(f)
+        self.assertEqual(len(report["notes"]), 1)
+        self.assertIn("not taken: ", report["notes"][0])
+        self.assertIn("TLS: it is required here", report["notes"][0])
+        for connection in report["connections"]:
+            self.assertIn("tls(", connection["source"])
+        self.check(about, [], notes=report["notes"])
+        self.check_channels(4, codec)
+
+    def test_certificates(self):
+        self.encrypted("x509", "none")
+
+    def test_certificates_zlib(self):
+        self.encrypted("x509", "zlib")
+
+    def test_certificates_zstd(self):
+        self.encrypted("x509", "zstd")
+
+    def test_a_key(self):
+        self.encrypted("psk", "none")
+
+    def test_a_key_zlib(self):
+        self.encrypted("psk", "zlib")
+
+    def test_a_key_zstd(self):
+        self.encrypted("psk", "zstd")
+
+    def test_a_key_without_page_channels(self):
+        self.source.capability("return-path")
+        process, address = self.listen("tcp:127.0.0.1:0", *self.encrypt("psk"))
+        about = self.source.migrate(address)
+        self.arrived(process)
+        self.check(about, ["open-return-path", "ping"])
 
     def wait_for(self, path):
         subprocess.run(["sh", "-c", 'until [ -e "$0" ]; do sleep 0.02; done', path], timeout=qemu.PATIENCE, check=True)

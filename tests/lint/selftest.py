@@ -21,7 +21,7 @@ GOOD = {
     "channels/c.h": SPDX + "/* c.h - c */\nint c(void);\n",
     "transport/stream/s.c": SPDX + "/* s.c - exit() and stderr in a comment */\n#include \"b.h\"\n#include \"c.h\"\n"
                             "\nint b(void)\n{\n    return \"printf(\"[0];\n}\n",
-    "transport/session/dial.c": SPDX + "/* dial.c - d */\n#include \"t.h\"\n",
+    "transport/session/secure.c": SPDX + "/* secure.c - s */\n#include \"t.h\"\n",
     "transport/session/options.c": SPDX + "/* options.c - o */\nstatic const struct option_row rows[] = {\n"
                                    "    { \"max-bandwidth\", 1 },\n};\n",
     "docs/options.md": "| `max-bandwidth` | x |\n",

@@ -29,7 +29,9 @@ static int look_once(const uint8_t *data, size_t bytes, bool keep, FILE *to)
     if (inspect_ram_init(&ram, keep, 1 << 20, &err) < 0) {
         assert_true(err.text[0]);
     } else if (chan) {
-        ret = inspect_stream(chan, &options, &ram, &report);
+        struct ferry_reader *reader = ferry_reader_new(chan, &report.error);
+
+        ret = reader ? inspect_stream(reader, &options, &ram, &report) : report.error.errnum;
         assert_true(ret == 0 || report.error.text[0]);
         inspect_print(to, &report, &ram, true);
         if (inspect_json(to, &report, &ram) < 0)

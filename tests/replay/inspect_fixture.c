@@ -148,7 +148,7 @@ void look_at_channel(struct seen *seen, struct ferry_channel *chan, bool answer)
 
     inspect_report_init(&seen->report);
     assert_int_equal(inspect_ram_init(&seen->ram, true, 1 << 20, NULL), 0);
-    seen->result = inspect_stream(chan, &options, &seen->ram, &seen->report);
+    seen->result = inspect_stream(ferry_reader_new(chan, NULL), &options, &seen->ram, &seen->report);
     to = open_memstream(&seen->words, &bytes);
     inspect_print(to, &seen->report, &seen->ram, false);
     fclose(to);

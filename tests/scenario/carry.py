@@ -26,6 +26,29 @@ class Carry(Case):
     def test_tcp_v4(self):
         self.assertRegex(self.over("tcp:127.0.0.1:0"), r"^tcp:127\.0\.0\.1:[1-9]")
 
+    def lent(self, uri, expected):
+        recv, address = self.receive(uri)
+        sent, _ = self.arrived(recv, self.send(address, "--channels", "2", "--zero-copy-send", "on"))
+        for channel in sent["channels"][1:]:
+            self.assertIn(channel["zero-copy"], expected)
+        self.assertNotIn("zero-copy", sent["channels"][0])
+
+    def test_zero_copy_goes_on_where_the_kernel_copies(self):
+        self.lent("tcp:127.0.0.1:0", ["the kernel copies"])
+
+    def test_zero_copy_goes_on_where_there_is_none(self):
+        self.lent("unix:" + self.path("socket"), ["off"])
+
+    def test_as_many_channels_as_bring_something(self):
+        recv, address = self.receive("tcp:127.0.0.1:0")
+        sent, received = self.arrived(recv, self.send(address, "--channels", "auto"))
+        connected = len(sent["channels"]) - 1
+        self.assertIn(connected, range(2, 9))
+        self.assertEqual(len(received["channels"]), len(sent["channels"]))
+        self.assertEqual(sent["channels-used"], connected - sum("unused" in one for one in sent["channels"]))
+        self.assertIn(sent["channels-used"], range(1, connected + 1))
+        self.assertNotIn("channels-used", received)
+
     def test_tcp_v6(self):
         if not missing("ipv6"):
             self.assertRegex(self.over("tcp:[::1]:0"), r"^tcp:\[::1\]:[1-9]")

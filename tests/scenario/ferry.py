@@ -43,14 +43,14 @@ def run(*argv, **kwargs):
 class Side:
     """A running ferry whose events are heard.  Its report is its last event."""
 
-    def __init__(self, *argv, pass_fds=(), **kwargs):
+    def __init__(self, *argv, program=FERRY, pass_fds=(), **kwargs):
         self.argv = argv
         self.seen, self.text = [], b""
         self.events, inherited = os.pipe()
         self.stdout, self.stderr = tempfile.TemporaryFile("w+"), tempfile.TemporaryFile("w+")
         kwargs.setdefault("stderr", self.stderr)
         self.process = subprocess.Popen(
-            [FERRY, *argv, "--events", str(inherited)], stdin=subprocess.DEVNULL, stdout=self.stdout,
+            [program, *argv, "--events", str(inherited)], stdin=subprocess.DEVNULL, stdout=self.stdout,
             pass_fds=(inherited, *pass_fds), **kwargs)
         os.close(inherited)
 

@@ -158,7 +158,7 @@ class Inspect(Case):
         self.assertEqual(self.content(self.path("r")), golden_block())
 
     def test_usage(self):
-        for argv in ([], ["a", "b"], ["x", "--block", "r"], ["x", "--max-ram", "lots"], ["x", "--frobnicate"],
+        for argv in ([], ["tcp:127.0.0.1:0", "b"], ["x", "--block", "r"], ["x", "--max-ram", "lots"], ["x", "--frobnicate"],
                      ["tcp:127.0.0.1:99999"], ["tcp:0.0.0.0:0"]):
             with self.subTest(argv):
                 status, out, err = run("inspect", *argv)
@@ -172,7 +172,7 @@ class Inspect(Case):
         self.assertLessEqual(max(map(len, out.splitlines())), 80)
 
     def test_what_cannot_be_opened(self):
-        for argv in ([self.path("nothing")], [self.stream(golden()), "--ram", self.path("no/where")],
+        for argv in ([self.path("nothing")], [self.stream(golden()), self.path("nothing")], [self.stream(golden()), "--ram", self.path("no/where")],
                      [self.path("stream"), "--json", self.path("no/where")],
                      [self.path("stream"), "--ram", self.path("r"), "--block", "t"]):
             with self.subTest(argv):

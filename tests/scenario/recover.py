@@ -35,6 +35,11 @@ def journal(role, step, session=SESSION, token=TOKEN):
     return b"".join(records).ljust(512, b"\0")
 
 
+def notes_in(content):
+    """How many notes there are."""
+    return sum(content[at:at + 2] != b"\0\0" for at in range(64, 512, 64))
+
+
 class Recover(Case):
     def file(self, name, content):
         path = os.path.join(self.folder, name)
@@ -113,6 +118,67 @@ class Recover(Case):
                            (("--destination-journal", good), "the other side"),
                            (("--source-journal", self.folder), "not a regular file")):
             status, out, err = run("recover", *argv)
+            self.assertEqual((status, out), (USAGE, ""), err)
+            self.assertIn(says, err)
+
+    def settle(self, side, source=None, destination=None, *more):
+        argv = ["--settle", side, *more]
+        if source is not None:
+            argv += ["--source-journal", self.file("source", source)]
+        if destination is not None:
+            argv += ["--destination-journal", self.file("destination", destination)]
+        answer = run("recover", *argv)
+        with open(os.path.join(self.folder, side), "rb") as f:
+            return answer, f.read()
+
+    def test_what_is_decided_is_noted(self):
+        for side, source, destination, after in (
+                ("source", 1, None, 5), ("source", 2, 2, 5), ("source", 3, 5, 5), ("source", 3, 4, 4),
+                ("source", 3, 2, 3), ("source", 4, 4, 4), ("source", 5, 2, 5), ("destination", None, 1, 5),
+                ("destination", 2, 2, 5), ("destination", 5, 2, 5), ("destination", 3, 2, 3), ("destination", 4, 3, 3),
+                ("destination", None, 3, 3), ("destination", 3, 5, 5)):
+            source = source and journal(1, source)
+            destination = destination and journal(2, destination)
+            before = source if side == "source" else destination
+            (status, out, err), noted = self.settle(side, source, destination)
+            self.assertEqual((status, err), (DONE, ""), out)
+            names = SOURCE if side == "source" else DESTINATION
+            step, = struct.unpack_from(">H", noted, 64 * notes_in(noted))
+            self.assertEqual(names[step - 1], names[after - 1], out)
+            self.assertEqual("noted: " + names[after - 1] in out, noted != before)
+            self.assertEqual(len(noted), 512)
+
+    def test_what_is_not_decided_is_not_noted(self):
+        for side, source, destination in (("source", 3, None), ("destination", None, 2)):
+            before = journal(1, source) if source else journal(2, destination)
+            answer, after = self.settle(side, source and journal(1, source), destination and journal(2, destination))
+            self.assertEqual(answer[0], UNCERTAIN)
+            self.assertEqual(after, before)
+
+    def test_a_ready_destination_gives_up_when_told(self):
+        answer, after = self.settle("destination", journal(1, 3), journal(2, 2), "--give-up")
+        self.assert_owner("source", answer)
+        self.assertEqual(notes_in(after), 3)
+        answer, after = self.settle("destination", journal(1, 3), journal(2, 3), "--give-up")
+        self.assert_owner("destination", answer)
+        self.assertEqual(after, journal(2, 3))
+
+    def test_a_journal_that_is_held_is_not_settled(self):
+        path = self.file("held", journal(1, 2))
+        with open(path, "r+b") as held:
+            fcntl.fcntl(held, fcntl.F_OFD_SETLK, EMPTY)
+            status, out, err = run("recover", "--settle", "source", "--source-journal", path)
+        self.assertEqual((status, out), (UNCERTAIN, ""))
+        self.assertIn("another process has this journal", err)
+        with open(path, "rb") as f:
+            self.assertEqual(f.read(), journal(1, 2))
+
+    def test_settle_usage(self):
+        good = self.file("good", journal(1, 2))
+        for argv, says in ((("--settle", "both"), "neither source nor destination"),
+                           (("--settle", "destination"), "--destination-journal FILE is missing"),
+                           (("--settle", "source", "--give-up"), "--give-up is for")):
+            status, out, err = run("recover", "--source-journal", good, *argv)
             self.assertEqual((status, out), (USAGE, ""), err)
             self.assertIn(says, err)
 

@@ -14,10 +14,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 
 #include <cmocka.h>
 
-#define BYTES (16 * FERRY_PAGE_BYTES)
+#define PATIENCE_MS 10000
+#define BYTES       (16 * FERRY_PAGE_BYTES)
 
 struct machine {
     uint8_t *ram;
@@ -135,6 +137,13 @@ static int run(start_fn *begin, struct machine *machine, struct ferry_channel *c
     return ret;
 }
 
+/* The thread of SCHED_IDLE that a load has may end after it, and frees what it was given. */
+static void wait_for_alive(long count)
+{
+    for (int i = 0; i < PATIENCE_MS && failmalloc_alive() != count; i++)
+        nanosleep(&(struct timespec){ .tv_nsec = 1000 * 1000 }, NULL);
+}
+
 /* Run with the n-th allocation failing, for n = 1, 2, ... until none failed.  Returns how many failures there were. */
 static int fail_each(int (*once)(void *opaque, struct ferry_error *err), void *opaque)
 {
@@ -149,6 +158,7 @@ static int fail_each(int (*once)(void *opaque, struct ferry_error *err), void *o
             assert_int_equal(ret, 0);
             return n - 1;
         }
+        wait_for_alive(before);
         if (failmalloc_alive() != before)
             fail_msg("allocation %d: %ld left over", n, failmalloc_alive() - before);
         if (ret < 0 && (!err.errnum || strlen(err.text) < 5))

@@ -94,6 +94,23 @@ static void two_dashes_end_the_options(void **state)
     args_free(args);
 }
 
+static void further_words_where_they_are_taken(void **state)
+{
+    static const struct args_command look = {
+        .name = "look", .positional = "MAIN", .more = "CONN", .summary = "look at it", .examples = "", .rows = rows
+    };
+    struct args *args = parse(&look, "a --quiet b --guest g c", NULL);
+
+    assert_non_null(args);
+    assert_string_equal(args_positional(args), "a");
+    assert_string_equal(args_more(args, 0), "b");
+    assert_string_equal(args_more(args, 1), "c");
+    assert_null(args_more(args, 2));
+    assert_string_equal(args_value(args, "guest"), "g");
+    assert_non_null(args_value(args, "quiet"));
+    args_free(args);
+}
+
 static void settings_of_the_migration(void **state)
 {
     struct args *args = parse(&move, "u --max-bandwidth 600MiB/s --quiet --downtime-limit=50ms", NULL);
@@ -104,6 +121,7 @@ static void settings_of_the_migration(void **state)
     assert_int_equal(ferry_options_get(args_options(args), "max-bandwidth", text, sizeof(text), NULL), 0);
     assert_string_equal(text, "629145600");
     assert_int_equal(args_option_ms(args, "downtime-limit"), 50);
+    assert_false(args_encrypts(args));
     assert_true(args_setting(args, 0, &name, &value));
     assert_string_equal(name, "max-bandwidth");
     assert_string_equal(value, "600MiB/s");
@@ -121,7 +139,7 @@ static void every_setting_is_an_option(void **state)
     unsigned count = 0;
 
     while (ferry_option_info(count, &info)) {
-        snprintf(words, sizeof(words), "u --%s %s", info.name, info.default_value);
+        snprintf(words, sizeof(words), "u --%s=%s", info.name, info.default_value);
         args = parse(&move, words, NULL);
         assert_non_null(args);
         assert_string_equal(args_value(args, info.name), info.default_value);
@@ -221,6 +239,7 @@ int main(void)
         cmocka_unit_test(both_forms_of_a_value),
         cmocka_unit_test(options_before_and_behind_the_word),
         cmocka_unit_test(two_dashes_end_the_options),
+        cmocka_unit_test(further_words_where_they_are_taken),
         cmocka_unit_test(settings_of_the_migration),
         cmocka_unit_test(every_setting_is_an_option),
         cmocka_unit_test(numbers_and_times),

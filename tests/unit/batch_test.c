@@ -32,7 +32,7 @@ static void taking_finds_each_dirty_page_once_and_in_order(void **state)
     for (;; batches++) {
         batch_reset(&batch, &block);
         assert_ptr_equal(batch.block, &block);
-        got = batch_fill(&batch, &dirty, &from);
+        got = batch_fill(&batch, &dirty, &from, UINT64_MAX);
         assert_int_equal(got, batch.count);
         if (!batch.count)
             break;
@@ -55,13 +55,13 @@ static void filling_starts_at_from_and_stops_when_full(void **state)
     assert_int_equal(dirty_init(&dirty, PAGES), 0);
     dirty_set_all(&dirty);
     batch_reset(&batch, &block);
-    assert_int_equal(batch_fill(&batch, &dirty, &from), BATCH_PAGES);
+    assert_int_equal(batch_fill(&batch, &dirty, &from, UINT64_MAX), BATCH_PAGES);
     assert_int_equal(batch.pages[0], 100);
     assert_int_equal(batch.pages[127], 227);
     assert_int_equal(from, 228);
     assert_int_equal(dirty.count, PAGES - BATCH_PAGES);
     /* A full batch takes no more. */
-    assert_int_equal(batch_fill(&batch, &dirty, &from), 0);
+    assert_int_equal(batch_fill(&batch, &dirty, &from, UINT64_MAX), 0);
     assert_int_equal(from, 228);
     assert_true(dirty_test(&dirty, 228));
     dirty_clear_memory(&dirty);
@@ -87,7 +87,7 @@ static void splitting_keeps_order_in_both_parts(void **state)
         for (unsigned i = 0; i < seed; i++)
             dirty_set(&dirty, (uint64_t)random() % PAGES);
         batch_reset(&batch, &block);
-        batch_fill(&batch, &dirty, &from);
+        batch_fill(&batch, &dirty, &from, UINT64_MAX);
         for (unsigned i = 0; i < batch.count; i++) {
             if (random() % 4 >= (long)seed % 5)
                 continue;
@@ -123,7 +123,7 @@ static void pages_known_to_be_untouched_are_not_read(void **state)
     dirty_set(&populated, 6);
     dirty_set(&populated, 7);
     batch_reset(&batch, &block);
-    batch_fill(&batch, &dirty, &from);
+    batch_fill(&batch, &dirty, &from, UINT64_MAX);
     batch_split_zero(&batch, &populated);
     assert_int_equal(batch.normal, 1);
     assert_int_equal(batch.pages[0], 6);

@@ -68,8 +68,8 @@ static void what_makes_no_sense_is_refused(void **state)
     assert_string_equal(err.text, "there is no capability 'teleport'");
     assert_int_equal(ferry_capabilities_get(options, "teleport", &on, &err), -ENOENT);
     assert_int_equal(ferry_capabilities_set(options, "ack", "maybe", &err), -EINVAL);
-    assert_int_equal(ferry_capabilities_set(options, "large-batch", "on", &err), -ENOTSUP);
-    assert_int_equal(ferry_capabilities_set(options, "large-batch", "off", &err), 0);
+    assert_int_equal(ferry_capabilities_set(options, "sized-sections", "on", &err), -ENOTSUP);
+    assert_int_equal(ferry_capabilities_set(options, "sized-sections", "off", &err), 0);
     assert_int_equal(options->protocol_capabilities, capabilities_default(FERRY_PROTOCOL_CAPABILITIES));
     ferry_options_free(options);
 }

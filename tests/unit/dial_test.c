@@ -85,27 +85,91 @@ static void a_source_dials_and_both_agree_to_what_both_have(void **state)
     struct hello_answer answer = { 0 }, other = { 0 };
     struct hello hello, second;
     struct party party;
+    const struct dial_terms to = { .uri = scene.uri, .options = scene.options, .dog = scene.dog };
 
-    terms.roster.protocol_capabilities = 0x10 | 1;
+    terms.roster.protocol_capabilities = 0x10 | 2;
     party_begin_with(&party, &terms, scene.listener, NULL);
     assert_int_equal(dial_introduce(scene.options, 2, &hello, &err), 0);
-    main = dial_connect(scene.uri, scene.options, &hello, scene.dog, &answer, &err);
+    main = dial_connect(&to, &hello, &answer, &err);
     assert_non_null(main);
     assert_int_equal(answer.version, 1);
     assert_int_equal(answer.protocol, offered & 0x10);
     assert_int_equal(dial_another(&hello, HELLO_URGENT, 0, &second, &err), 0);
     assert_memory_equal(second.session, hello.session, HELLO_ID_BYTES);
     assert_memory_not_equal(second.nonce, hello.nonce, HELLO_ID_BYTES);
-    urgent = dial_connect(scene.uri, scene.options, &second, scene.dog, &other, &err);
+    urgent = dial_connect(&to, &second, &other, &err);
     assert_non_null(urgent);
     assert_int_equal(other.protocol, answer.protocol);
     assert_memory_not_equal(other.nonce, answer.nonce, HELLO_ID_BYTES);
     assert_int_equal(party_end(&party), 0);
     assert_int_equal(party.result.agreed.protocol, answer.protocol);
     assert_memory_equal(party.result.hello.session, hello.session, HELLO_ID_BYTES);
+    assert_memory_equal(party.result.agreed.nonce, answer.nonce, HELLO_ID_BYTES);
     assert_joined(urgent, party.result.urgent);
     ferry_channel_unref(main);
     ferry_channel_unref(urgent);
+    party_clear(&party);
+}
+
+/* Refuses the first session with @refuse, and says which came. */
+struct door {
+    int refuse, asked;
+    uint8_t session[HELLO_ID_BYTES];
+};
+
+static int admit(void *opaque, const struct hello *main, struct ferry_error *err)
+{
+    struct door *door = opaque;
+
+    memcpy(door->session, main->session, HELLO_ID_BYTES);
+    return door->asked++ == 0 ? ferry_error_set(err, door->refuse, "the first is not for us") : 0;
+}
+
+static void a_session_begins_before_it_is_answered(void **state)
+{
+    struct gather_terms terms = gather_terms_of(scene.options, 8);
+    struct door door = { .refuse = -EALREADY };
+    struct hello_answer answer;
+    struct ferry_error err = { 0 };
+    struct ferry_channel *chan;
+    struct hello hello;
+    struct party party;
+    const struct dial_terms to = { .uri = scene.uri, .options = scene.options, .dog = scene.dog };
+
+    terms.admit = admit;
+    terms.opaque = &door;
+    party_begin_with(&party, &terms, scene.listener, NULL);
+    assert_int_equal(dial_introduce(scene.options, 1, &hello, NULL), 0);
+    assert_null(dial_connect(&to, &hello, &answer, &err));
+    assert_int_equal(err.errnum, -EPERM);
+    assert_non_null(strstr(err.text, "the first is not for us"));
+    assert_memory_equal(door.session, hello.session, HELLO_ID_BYTES);
+    assert_int_equal(dial_introduce(scene.options, 1, &hello, NULL), 0);
+    chan = dial_connect(&to, &hello, &answer, &err);
+    assert_non_null(chan);
+    assert_int_equal(party_end(&party), 0);
+    assert_memory_equal(party.result.hello.session, hello.session, HELLO_ID_BYTES);
+    assert_int_equal(door.asked, 2);
+    ferry_channel_unref(chan);
+    party_clear(&party);
+}
+
+static void what_cannot_begin_ends_the_wait(void **state)
+{
+    struct gather_terms terms = gather_terms_of(scene.options, 8);
+    struct door door = { .refuse = -ENOSPC };
+    struct hello_answer answer;
+    struct hello hello;
+    struct party party;
+    const struct dial_terms to = { .uri = scene.uri, .options = scene.options, .dog = scene.dog };
+
+    terms.admit = admit;
+    terms.opaque = &door;
+    party_begin_with(&party, &terms, scene.listener, NULL);
+    assert_int_equal(dial_introduce(scene.options, 1, &hello, NULL), 0);
+    assert_null(dial_connect(&to, &hello, &answer, NULL));
+    assert_int_equal(party_end(&party), -ENOSPC);
+    assert_non_null(strstr(party.err.text, "the first is not for us"));
     party_clear(&party);
 }
 
@@ -116,6 +180,7 @@ static void a_source_does_not_wait_for_ever_and_hears_why_not(void **state)
     struct hello_answer answer;
     struct hello hello;
     struct party party;
+    const struct dial_terms to = { .uri = scene.uri, .options = scene.options, .dog = scene.dog };
 
     assert_int_equal(dial_introduce(scene.options, 0, &hello, &err), -EINVAL);
     assert_int_equal(dial_introduce(scene.options, HELLO_ALL_MAX + 1, &hello, &err), -EINVAL);
@@ -128,7 +193,7 @@ static void a_source_does_not_wait_for_ever_and_hears_why_not(void **state)
     ferry_channel_unref(pair[1]);
 
     party_begin(&party);
-    assert_null(dial_connect(scene.uri, scene.options, &hello, scene.dog, &answer, &err));
+    assert_null(dial_connect(&to, &hello, &answer, &err));
     assert_int_equal(err.errnum, -EPERM);
     assert_non_null(strstr(err.text, "the destination refuses: 9 connections are announced, at most 8"));
     gather_cancel(party.gather);
@@ -141,6 +206,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(with_a_single_connection_its_fault_is_the_error),
         cmocka_unit_test(a_source_dials_and_both_agree_to_what_both_have),
+        cmocka_unit_test(a_session_begins_before_it_is_answered),
+        cmocka_unit_test(what_cannot_begin_ends_the_wait),
         cmocka_unit_test(a_source_does_not_wait_for_ever_and_hears_why_not),
     };
 

@@ -114,10 +114,11 @@ void introduce(struct hello hellos[ALL])
 
 void assert_agreed(struct ferry_channel *chan, const struct hello *hello)
 {
+    uint8_t first[HELLO_PEEK_BYTES];
     struct hello_answer answer;
     struct ferry_error err = { 0 };
 
-    if (hello_receive_answer(chan, hello, &answer, &err) < 0)
+    if (hello_receive_answer(chan, hello, first, &answer, &err) < 0)
         fail_msg("%s %u: %s", hello_role_name(hello->role), hello->index, err.text);
 }
 

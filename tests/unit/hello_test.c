@@ -321,12 +321,15 @@ static int answered_with(const void *data, size_t bytes, struct hello_answer *go
                          struct ferry_error *err)
 {
     struct ferry_channel *chan = ferry_channel_buffer_reader(data, bytes, NULL);
+    uint8_t first[HELLO_PEEK_BYTES];
     char rest[64];
     ssize_t have;
     int ret;
 
     assert_non_null(chan);
-    ret = hello_receive_answer(chan, &hello, got, err);
+    ret = hello_receive_answer(chan, &hello, first, got, err);
+    if (bytes >= sizeof(first))
+        assert_memory_equal(first, data, sizeof(first));
     have = ferry_channel_readv(chan, &(struct iovec){ rest, sizeof(rest) }, 1, NULL);
     *left = have < 0 ? 0 : (size_t)have;
     ferry_channel_unref(chan);
@@ -352,7 +355,7 @@ static void the_exchange_reads_to_the_byte(void **state)
     assert_memory_equal(more, "more", 4);
     assert_int_equal(hello_agree(pair[1], &answer, NULL), 0);
     assert_int_equal(ferry_channel_writev(pair[1], &(struct iovec){ (char[]){ "mehr" }, 4 }, 1, NULL), 4);
-    assert_int_equal(hello_receive_answer(pair[0], &hello, &got_answer, NULL), 0);
+    assert_int_equal(hello_receive_answer(pair[0], &hello, first, &got_answer, NULL), 0);
     assert_int_equal(got_answer.protocol, answer.protocol);
     assert_int_equal(ferry_channel_read_all(pair[0], more, 4, NULL), 0);
     assert_memory_equal(more, "mehr", 4);

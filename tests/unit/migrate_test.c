@@ -9,6 +9,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -168,6 +169,65 @@ static void a_busy_guest_crosses_whole(void **state)
     ferry_channel_unref(pair[0]);
     ferry_channel_unref(pair[1]);
     machine_close(&here);
+    machine_close(&there);
+}
+
+/* Somebody who says nothing is in front of the source; the listener is the session's, and gone in the end. */
+static void a_destination_that_listens_takes_its_source(void **state)
+{
+    struct ferry_listener *listener = ferry_listener_open("tcp:127.0.0.1:0", NULL);
+    struct ferry_channel *silent, *chan;
+    struct ferry_session *source, *destination;
+    struct machine here, there;
+    struct ferry_stats stats;
+    char address[100];
+
+    assert_non_null(listener);
+    snprintf(address, sizeof(address), "%s", ferry_listener_address(listener));
+    machine_open(&here, "test");
+    machine_open(&there, "test");
+    assert_int_equal(machine_start(&here, NULL), 0);
+    destination = ferry_destination_listen(there.guest, listener, FERRY_NO_DEADLINE, NULL, NULL);
+    assert_non_null(destination);
+    silent = ferry_channel_connect(address, 0, NULL);
+    chan = ferry_channel_connect(address, 0, NULL);
+    assert_true(silent && chan);
+    ferry_session_stats(destination, &stats);
+    assert_int_equal(stats.phase, FERRY_PHASE_SETUP);
+    source = ferry_source_start(here.guest, chan, NULL, NULL);
+    assert_int_equal(ferry_session_wait(source, FERRY_NO_DEADLINE, NULL), 0);
+    assert_int_equal(ferry_session_wait(destination, FERRY_NO_DEADLINE, NULL), 0);
+    machine_stop(&there, NULL);
+    check_memory(&there);
+    assert_null(ferry_channel_connect(address, 0, NULL));
+    ferry_session_free(source);
+    ferry_session_free(destination);
+    ferry_channel_unref(silent);
+    ferry_channel_unref(chan);
+    machine_close(&here);
+    machine_close(&there);
+}
+
+static void a_destination_that_listens_can_be_cancelled_and_gives_up_in_time(void **state)
+{
+    struct ferry_session *destination;
+    struct ferry_listener *listener;
+    struct machine there;
+
+    machine_open(&there, "test");
+    for (int i = 0; i < 3; i++) {
+        listener = ferry_listener_open("unix:@ferry-migrate-test", NULL);
+        assert_non_null(listener);
+        destination = ferry_destination_listen(there.guest, listener, i == 2 ? 10 : FERRY_NO_DEADLINE, NULL, NULL);
+        assert_non_null(destination);
+        if (i == 0) /* at any moment; the second is simply freed */
+            ferry_session_cancel(destination);
+        if (i != 1)
+            assert_int_equal(ferry_session_wait(destination, FERRY_NO_DEADLINE, NULL),
+                             i == 0 ? -ECANCELED : -ETIMEDOUT);
+        ferry_session_free(destination);
+    }
+    assert_int_equal(there.starts, 0);
     machine_close(&there);
 }
 
@@ -353,6 +413,8 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_busy_guest_crosses_whole),
+        cmocka_unit_test(a_destination_that_listens_takes_its_source),
+        cmocka_unit_test(a_destination_that_listens_can_be_cancelled_and_gives_up_in_time),
         cmocka_unit_test(a_cancel_leaves_the_guest_at_the_source),
         cmocka_unit_test(a_lost_destination_leaves_the_guest_at_the_source),
         cmocka_unit_test(an_unanswered_hello_ends_in_time),

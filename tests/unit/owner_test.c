@@ -127,6 +127,49 @@ static void a_living_session_decides_itself(void **state)
     assert_int_equal(owner_decide(&source, &destination).owner, OWNER_DESTINATION);
 }
 
+/* Whatever a side is to note is what the decision says, follows its last step, and settles it. */
+static void what_a_side_is_to_note(void **state)
+{
+    for (int left = 0; left < JOURNAL_STEPS; left++) {
+        for (int right = 0; right < JOURNAL_STEPS; right++) {
+            struct journal_state source = make(JOURNAL_SOURCE, left), destination = make(JOURNAL_DESTINATION, right);
+            enum owner owner = decide(left, right).owner;
+            enum journal_step here = owner_next(&source, &destination), there = owner_next(&destination, &source);
+
+            source.in_use = destination.in_use = false;
+            if (here == JOURNAL_ABORTED)
+                assert_true(owner == OWNER_SOURCE && left >= 1 && left <= 3);
+            else if (here == JOURNAL_DONE)
+                assert_true(owner == OWNER_DESTINATION && left == 3 && right == 4);
+            else
+                assert_true(here == JOURNAL_NOTHING && (left < 1 || left > 3 || owner != OWNER_SOURCE));
+            if (there == JOURNAL_ABORTED)
+                assert_true(owner == OWNER_SOURCE && (right == 1 || right == 2));
+            else if (there == JOURNAL_COMMITTED)
+                assert_true(owner == OWNER_DESTINATION && right == 2);
+            else
+                assert_true(there == JOURNAL_NOTHING && (right < 1 || right > 2 || owner == OWNER_UNDECIDED));
+            if (here != JOURNAL_NOTHING)
+                assert_int_equal(decide(here, right).owner, owner);
+            if (there != JOURNAL_NOTHING && left != JOURNAL_NOTHING)
+                assert_int_equal(decide(left, there).owner, owner);
+        }
+    }
+}
+
+static void a_side_holds_its_own_journal_while_it_decides(void **state)
+{
+    struct journal_state source = make(JOURNAL_SOURCE, JOURNAL_PREPARED);
+    struct journal_state destination = make(JOURNAL_DESTINATION, JOURNAL_READY);
+
+    destination.in_use = true;
+    assert_int_equal(owner_next(&destination, &source), JOURNAL_ABORTED);
+    source.in_use = true;
+    assert_int_equal(owner_next(&destination, &source), JOURNAL_NOTHING);
+    destination = make(JOURNAL_DESTINATION, JOURNAL_ABORTED);
+    assert_int_equal(owner_next(&source, &destination), JOURNAL_ABORTED);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -135,6 +178,8 @@ int main(void)
         cmocka_unit_test(what_one_side_decides_stands),
         cmocka_unit_test(strangers_decide_nothing),
         cmocka_unit_test(a_living_session_decides_itself),
+        cmocka_unit_test(what_a_side_is_to_note),
+        cmocka_unit_test(a_side_holds_its_own_journal_while_it_decides),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -122,7 +122,7 @@ static void unsound_blocks_are_refused(void **state)
 static void the_limits_themselves_are_legal(void **state)
 {
     struct ram_map map;
-    char name[FERRY_BLOCK_NAME_MAX + 1];
+    char name[FERRY_BLOCK_NAME_MAX + 1] = { 0 };
     struct ferry_block info = sound(name, 0);
 
     ram_map_init(&map);

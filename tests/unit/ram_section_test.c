@@ -72,7 +72,7 @@ static struct ferry_channel *send_pages(struct side *source, struct dirty_map *d
 
     if (list)
         ram_put_blocks(writer, &source->map);
-    for (batch_reset(&batch, source->map.blocks[0]); batch_fill(&batch, dirty, &from) > 0;
+    for (batch_reset(&batch, source->map.blocks[0]); batch_fill(&batch, dirty, &from, UINT64_MAX) > 0;
          batch_reset(&batch, source->map.blocks[0])) {
         batch_split_zero(&batch, NULL);
         ram_put_batch(writer, &last, &batch);

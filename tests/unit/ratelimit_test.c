@@ -6,7 +6,10 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -30,7 +33,7 @@ static void no_window_exceeds_the_limit(void **state)
 
     assert_non_null(limit);
     while (count < DRAWS && clock_now_ns() - began < 300 * NS_PER_MS) {
-        draws[count].bytes = ratelimit_draw(limit, 1u << 20);
+        draws[count].bytes = ratelimit_draw(limit, RATELIMIT_PAGES, 1u << 20);
         draws[count].at = clock_now_ns();
         total += draws[count++].bytes;
     }
@@ -50,7 +53,7 @@ static void unlimited_grants_everything_at_once(void **state)
 {
     struct ratelimit *limit = ratelimit_new(RATELIMIT_UNLIMITED);
 
-    assert_int_equal(ratelimit_draw(limit, 123456789), 123456789);
+    assert_int_equal(ratelimit_draw(limit, RATELIMIT_PAGES, 123456789), 123456789);
     ratelimit_free(limit);
 }
 
@@ -59,7 +62,7 @@ static void *draw_much(void *opaque)
     size_t left = 1u << 20;
 
     while (left > 0)
-        left -= ratelimit_draw(opaque, left);
+        left -= ratelimit_draw(opaque, RATELIMIT_PAGES, left);
     return NULL;
 }
 
@@ -87,6 +90,154 @@ static void release_wakes_those_who_wait(void **state)
     ratelimit_free(limit);
 }
 
+/* ---- a session: page channels, and the main connection ----------------------------------------------------------- */
+
+#define CHANNELS 4 /* of pages; the main connection is one more */
+#define WINDOWS  5 /* runs of which one must show it */
+
+struct crowd {
+    struct ratelimit *limit;
+    atomic_bool stop;
+    pthread_t thread[CHANNELS + 1];
+    atomic_uint joined, page_draws;
+    pthread_mutex_t lock; /* guards all below */
+    struct draw draws[DRAWS];
+    unsigned count;
+    uint64_t bytes[CHANNELS + 1];
+};
+
+static void *draw_until_stopped(void *opaque)
+{
+    struct crowd *crowd = opaque;
+    unsigned me = atomic_fetch_add(&crowd->joined, 1);
+    enum ratelimit_class class = me == CHANNELS ? RATELIMIT_URGENT : RATELIMIT_PAGES;
+
+    while (!atomic_load(&crowd->stop)) {
+        size_t bytes = ratelimit_draw(crowd->limit, class, 256u << 10);
+
+        pthread_mutex_lock(&crowd->lock);
+        crowd->bytes[me] += bytes;
+        if (crowd->count < DRAWS)
+            crowd->draws[crowd->count++] = (struct draw){ clock_now_ns(), bytes };
+        pthread_mutex_unlock(&crowd->lock);
+        if (class == RATELIMIT_PAGES)
+            atomic_fetch_add(&crowd->page_draws, 1);
+    }
+    return NULL;
+}
+
+static struct crowd *crowd_start(uint64_t rate, unsigned threads)
+{
+    struct crowd *crowd = calloc(1, sizeof(*crowd));
+
+    assert_non_null(crowd);
+    pthread_mutex_init(&crowd->lock, NULL);
+    crowd->limit = ratelimit_new(rate);
+    assert_non_null(crowd->limit);
+    for (unsigned i = 0; i < threads; i++)
+        assert_int_equal(pthread_create(&crowd->thread[i], NULL, draw_until_stopped, crowd), 0);
+    return crowd;
+}
+
+static void crowd_stop(struct crowd *crowd, unsigned threads)
+{
+    atomic_store(&crowd->stop, true);
+    ratelimit_release(crowd->limit);
+    for (unsigned i = 0; i < threads; i++)
+        pthread_join(crowd->thread[i], NULL);
+    ratelimit_free(crowd->limit);
+    pthread_mutex_destroy(&crowd->lock);
+    free(crowd);
+}
+
+static unsigned await_draws(struct crowd *crowd, uint64_t more)
+{
+    uint64_t goal = UINT64_MAX, bytes;
+    unsigned count;
+
+    for (;;) {
+        bytes = 0;
+        pthread_mutex_lock(&crowd->lock);
+        for (unsigned i = 0; i <= CHANNELS; i++)
+            bytes += crowd->bytes[i];
+        count = crowd->count;
+        pthread_mutex_unlock(&crowd->lock);
+        goal = goal == UINT64_MAX ? bytes + more : goal;
+        if (bytes >= goal)
+            return count;
+        nanosleep(&(struct timespec){ .tv_nsec = NS_PER_MS }, NULL);
+    }
+}
+
+/* The worst 20 ms from draw @first on, in units of the limit. */
+static double worst_window(const struct crowd *crowd, unsigned first, unsigned end, uint64_t rate)
+{
+    uint64_t worst = 0;
+
+    for (; first < end; first++) {
+        uint64_t window = 0;
+
+        for (unsigned i = first; i < end && crowd->draws[i].at - crowd->draws[first].at < 20 * NS_PER_MS; i++)
+            window += crowd->draws[i].bytes;
+        worst = window > worst ? window : worst;
+    }
+    return (double)worst / ((double)rate * 20 / 1000);
+}
+
+/* Of the limit and of what it is changed to.  A draw that a busy machine notes late counts in a later window than it
+ * belongs to, so a run may show more than there was, never less: one run that is within it is enough. */
+static void all_channels_together_keep_the_limit_in_every_window(void **state)
+{
+    const uint64_t rate = 50u << 20, lower = 20u << 20;
+    double before = 2, after = 2;
+
+    for (unsigned run = 0; run < WINDOWS && (before > 1.5 || after > 1.5); run++) {
+        struct crowd *crowd = crowd_start(rate, CHANNELS + 1);
+        unsigned end = await_draws(crowd, rate / 5), first;
+
+        ratelimit_set(crowd->limit, lower);
+        first = await_draws(crowd, lower / 50); /* what was granted before has been noted */
+        await_draws(crowd, lower / 5);
+        pthread_mutex_lock(&crowd->lock);
+        before = worst_window(crowd, 0, end, rate);
+        after = worst_window(crowd, first, crowd->count, lower);
+        pthread_mutex_unlock(&crowd->lock);
+        print_message("worst 20 ms: %.2f x the limit, %.2f x the lower one\n", before, after);
+        crowd_stop(crowd, CHANNELS + 1);
+    }
+    assert_true(before <= 1.5 && after <= 1.5);
+}
+
+static void nobody_starves(void **state)
+{
+    struct crowd *crowd = crowd_start(20u << 20, CHANNELS + 1);
+    uint64_t total = 0;
+
+    await_draws(crowd, 8u << 20);
+    pthread_mutex_lock(&crowd->lock);
+    for (unsigned i = 0; i <= CHANNELS; i++)
+        total += crowd->bytes[i];
+    for (unsigned i = 0; i <= CHANNELS; i++)
+        assert_true(crowd->bytes[i] > total / (CHANNELS + 1) / 4);
+    pthread_mutex_unlock(&crowd->lock);
+    crowd_stop(crowd, CHANNELS + 1);
+}
+
+/* In turn with the others it would wait for four draws each time. */
+static void what_is_urgent_waits_for_one_draw_of_pages(void **state)
+{
+    const unsigned times = 50;
+    struct crowd *crowd = crowd_start(4u << 20, CHANNELS);
+    unsigned before;
+
+    await_draws(crowd, 256u << 10); /* all are at it */
+    before = atomic_load(&crowd->page_draws);
+    for (unsigned i = 0; i < times; i++)
+        ratelimit_draw(crowd->limit, RATELIMIT_URGENT, 16384);
+    assert_true(atomic_load(&crowd->page_draws) - before <= 2 * times);
+    crowd_stop(crowd, CHANNELS);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -94,6 +245,9 @@ int main(void)
         cmocka_unit_test(unlimited_grants_everything_at_once),
         cmocka_unit_test(a_new_limit_wakes_those_who_wait),
         cmocka_unit_test(release_wakes_those_who_wait),
+        cmocka_unit_test(all_channels_together_keep_the_limit_in_every_window),
+        cmocka_unit_test(nobody_starves),
+        cmocka_unit_test(what_is_urgent_waits_for_one_draw_of_pages),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -98,6 +98,32 @@ static void messages_are_what_qemu_sends(void **state)
     free(message);
 }
 
+static void a_destination_declines_with_the_token_alone(void **state)
+{
+    static const uint8_t token[RETURN_PATH_TOKEN_BYTES] = "0123456789abcdef";
+    struct return_path_message *message = malloc(sizeof(*message));
+    struct ferry_channel *pair[2];
+    struct ferry_reader *here, *there;
+    struct return_path *path;
+
+    assert_int_equal(ferry_channel_pair(pair, NULL), 0);
+    here = ferry_reader_new(pair[0], NULL);
+    there = ferry_reader_new(pair[1], NULL);
+    path = return_path_open(there, NULL);
+    assert_int_equal(return_path_declined(path, token, NULL), 0);
+    assert_int_equal(return_path_get(here, message), 0);
+    assert_int_equal(message->type, 0x4608);
+    assert_int_equal(message->bytes, 16);
+    assert_memory_equal(message->token, token, sizeof(token));
+    assert_string_equal(return_path_type_name(message->type), "declined");
+    return_path_free(path);
+    ferry_reader_free(here);
+    ferry_reader_free(there);
+    ferry_channel_unref(pair[0]);
+    ferry_channel_unref(pair[1]);
+    free(message);
+}
+
 static void every_length_is_held_to_its_bounds(void **state)
 {
     static const struct {
@@ -109,7 +135,8 @@ static void every_length_is_held_to_its_bounds(void **state)
         { 4, 11, "req-pages with" },     { 5, 1, "recv-bitmap with" },     { 6, 0, "resume-ack with" },
         { 7, 1, "switchover-ack" },      { 0x4601, 60001, "agreed with" }, { 0x4602, 1, "refused with 1" },
         { 0x4603, 23, "ready with" },    { 0x4604, 25, "running with" },   { 0x4607, 0, "error with 0" },
-        { 0x4607, 60001, "error with" }, { 0x4608, 0, "unknown type" },    { 3, 20, "broken block name" },
+        { 0x4607, 60001, "error with" }, { 0x4608, 15, "declined with" },  { 0x4608, 17, "declined with" },
+        { 0x4609, 0, "unknown type" },   { 3, 20, "broken block name" },
     };
     struct return_path_message *message = malloc(sizeof(*message));
     uint8_t *data = calloc(1, 70000);
@@ -132,6 +159,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(two_senders_never_interleave),
         cmocka_unit_test(messages_are_what_qemu_sends),
+        cmocka_unit_test(a_destination_declines_with_the_token_alone),
         cmocka_unit_test(every_length_is_held_to_its_bounds),
     };
 

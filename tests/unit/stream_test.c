@@ -4,6 +4,7 @@
 #include "writer.h"
 
 #include <errno.h>
+#include <ferry/zero_copy.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -270,9 +271,46 @@ static void a_one_way_channel_has_no_return_path(void **state)
     close_pipe(&pipe);
 }
 
+/* Small values and lent memory in turns, over a socket that can and a channel that cannot: the bytes are the same. */
+static void lent_memory_goes_out_in_its_place(void **state)
+{
+    struct ferry_listener *listener = ferry_listener_open("tcp:127.0.0.1:0", NULL);
+    struct ferry_channel *out = ferry_channel_connect(ferry_listener_address(listener), 1000, NULL);
+    struct ferry_channel *in = ferry_listener_accept(listener, 1000, NULL);
+    struct ferry_writer *writer = ferry_writer_new(out, NULL);
+    struct ferry_reader *reader = ferry_reader_new(in, NULL);
+    static uint8_t memory[64 << 10], got[sizeof(memory)];
+
+    for (size_t i = 0; i < sizeof(memory); i++)
+        memory[i] = (uint8_t)(i * 5 + i / 256);
+    assert_int_equal(ferry_channel_set_zero_copy(out, true, NULL), 0);
+    for (uint32_t round = 0; round < 24; round++) {
+        uint32_t value;
+
+        ferry_put_be32(writer, round);
+        writer_put_lent(writer, memory, sizeof(memory) / 2);
+        writer_put_lent(writer, memory + sizeof(memory) / 2, sizeof(memory) / 2);
+        ferry_put_ref(writer, memory, 100);
+        assert_int_equal(ferry_writer_flush(writer, NULL), 0);
+        assert_int_equal(ferry_get_be32(reader, &value), 0);
+        assert_int_equal(value, round);
+        assert_int_equal(ferry_get_bytes(reader, got, sizeof(got)), 0);
+        assert_memory_equal(got, memory, sizeof(got));
+        assert_int_equal(ferry_get_bytes(reader, got, 100), 0);
+        assert_memory_equal(got, memory, 100);
+    }
+    assert_int_equal(writer_sync(writer, NULL), 0);
+    ferry_writer_free(writer);
+    ferry_reader_free(reader);
+    ferry_channel_unref(out);
+    ferry_channel_unref(in);
+    ferry_listener_free(listener);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(lent_memory_goes_out_in_its_place),
         cmocka_unit_test(values_come_out_as_they_went_in),
         cmocka_unit_test(references_are_not_copied),
         cmocka_unit_test(large_and_small_pieces_mix),

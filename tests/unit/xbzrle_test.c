@@ -85,12 +85,64 @@ static void wrong_deltas_are_refused(void **state)
     }
 }
 
+/* Byte by byte, as the format is told. */
+static int plain_encode(const uint8_t *old_page, const uint8_t *new_page, size_t bytes, uint8_t *delta)
+{
+    size_t at = 0, out = 0;
+
+    while (at < bytes) {
+        size_t begin = at, same;
+
+        while (at < bytes && old_page[at] == new_page[at])
+            at++;
+        if (at == bytes)
+            break;
+        same = at - begin;
+        begin = at;
+        while (at < bytes && old_page[at] != new_page[at])
+            at++;
+        for (int i = 0; i < 2; i++) {
+            size_t count = i == 0 ? same : at - begin;
+
+            if (count >= 0x80) {
+                delta[out++] = (uint8_t)(count & 0x7f) | 0x80;
+                count >>= 7;
+            }
+            delta[out++] = (uint8_t)count;
+        }
+        memcpy(delta + out, new_page + begin, at - begin);
+        out += at - begin;
+    }
+    return (int)out;
+}
+
+static void every_border_of_a_run_is_found(void **state)
+{
+    uint8_t old_page[64], new_page[64], delta[256], plain[256];
+    unsigned seed = 6;
+
+    for (int round = 0; round < 100000; round++) {
+        size_t bytes = 1 + (size_t)rand_r(&seed) % sizeof(old_page);
+        int density = 1 + rand_r(&seed) % 20, expected, got;
+
+        for (size_t i = 0; i < bytes; i++) {
+            old_page[i] = (uint8_t)(rand_r(&seed) % 3 ? rand_r(&seed) : 0);
+            new_page[i] = rand_r(&seed) % density ? old_page[i] : (uint8_t)(old_page[i] ^ 1 << rand_r(&seed) % 8);
+        }
+        expected = plain_encode(old_page, new_page, bytes, plain);
+        got = xbzrle_encode(old_page, new_page, bytes, delta, sizeof(delta));
+        assert_int_equal(got, expected);
+        assert_memory_equal(delta, plain, (size_t)got);
+    }
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_delta_is_what_the_format_says),
         cmocka_unit_test(equal_pages_have_no_delta_and_different_ones_no_room),
         cmocka_unit_test(random_changes_come_back),
+        cmocka_unit_test(every_border_of_a_run_is_found),
         cmocka_unit_test(wrong_deltas_are_refused),
     };
 

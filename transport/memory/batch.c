@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* batch.c - up to 128 pages of one block: the unit of all page work */
+/* batch.c - some pages of one block: the unit of all page work */
 #include "batch.h"
 
 #include "zero.h"
@@ -9,20 +9,22 @@
 void batch_reset(struct page_batch *batch, const struct ram_block *block)
 {
     batch->block = block;
+    batch->limit = BATCH_PAGES;
     batch->count = 0;
     batch->normal = 0;
 }
 
-unsigned batch_fill(struct page_batch *batch, struct dirty_map *dirty, uint64_t *from)
+unsigned batch_fill(struct page_batch *batch, struct dirty_map *dirty, uint64_t *from, uint64_t end)
 {
     unsigned taken = 0;
 
-    while (batch->count < BATCH_PAGES) {
+    while (batch->count < batch->limit && *from < end) {
         uint64_t first;
-        uint64_t run = dirty_take_run(dirty, *from, BATCH_PAGES - batch->count, &first);
+        uint64_t run = dirty_next_run(dirty, *from, batch->limit - batch->count, &first);
 
-        if (!run)
+        if (!run || first >= end)
             break;
+        run = dirty_take_run(dirty, first, run < end - first ? run : end - first, &first);
         for (uint64_t i = 0; i < run; i++)
             batch->pages[batch->count++] = first + i;
         taken += (unsigned)run;
@@ -40,7 +42,7 @@ static bool batch_page_is_zero(const struct page_batch *batch, const struct dirt
 
 void batch_split_zero(struct page_batch *batch, const struct dirty_map *populated)
 {
-    uint64_t zero[BATCH_PAGES];
+    uint64_t zero[BATCH_PAGES_MAX];
     unsigned zeros = 0;
 
     batch->normal = 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* batch.h - up to 128 pages of one block: the unit of all page work
+/* batch.h - some pages of one block: the unit of all page work
  *
  *      pages[]:  | pages with content ... | zero pages ... |
  *                0                     normal            count
@@ -10,23 +10,26 @@
 #include "dirty.h"
 #include "ram_map.h"
 
-#define BATCH_PAGES 128
+#define BATCH_PAGES     128 /* unless both sides agreed to more */
+#define BATCH_PAGES_MAX 512
 
 struct page_batch {
     const struct ram_block *block;
-    unsigned count;              /* pages in all */
-    unsigned normal;             /* of these, how many have content: meaningful after batch_split_zero() */
-    uint64_t pages[BATCH_PAGES]; /* page numbers in the block, ascending within each part */
+    unsigned limit;                  /* the most pages it may hold */
+    unsigned count;                  /* pages in all */
+    unsigned normal;                 /* of these, how many have content: meaningful after batch_split_zero() */
+    uint64_t pages[BATCH_PAGES_MAX]; /* page numbers in the block, ascending within each part */
 };
 
+/* Empty, of @block, with the usual limit. */
 void batch_reset(struct page_batch *batch, const struct ram_block *block);
 
 /**
- * batch_fill() - take dirty pages at or after *from, clearing their bits
+ * batch_fill() - take dirty pages at or after *from and before @end, clearing their bits
  *
- * Returns the number taken (0: none left at or after *from); *from moves behind the last one.
+ * Returns the number taken (0: none left there, or no room); *from moves behind the last one.
  */
-unsigned batch_fill(struct page_batch *batch, struct dirty_map *dirty, uint64_t *from);
+unsigned batch_fill(struct page_batch *batch, struct dirty_map *dirty, uint64_t *from, uint64_t end);
 
 /**
  * batch_split_zero() - sort the zero pages to the end

@@ -9,20 +9,19 @@
  *              ======|==     ......|......
  *                    ^ here        ^ ready up to here, window 2
  *
- * The helper runs only where a processor has nothing else to do (SCHED_IDLE).  Where there is none, it would take its
- * time from the receiver, who makes a page ready cheaper when it then writes it at once, with the zeros still in its
- * cache.
+ * The helper works only where a processor has nothing else to do (idle.h).  Where there is none, it would take its time
+ * from the receiver, who makes a page ready cheaper when it then writes it at once, with the zeros still in its cache.
  *
  * Populating changes no content, so doing it late, twice or in the wrong place only wastes time; that is why the
  * receivers' figures need no lock and may even be a little wrong when several threads publish at once.
  */
 #include "prefault.h"
 
+#include "idle.h"
 #include "log.h"
 
 #include <errno.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -41,6 +40,7 @@
 
 struct prefault {
     pthread_t thread;
+    struct idle *idle;
     int wake_fd;
     atomic_bool stop;
     atomic_bool sleeping; /* the helper waits for wake_fd */
@@ -85,6 +85,12 @@ static void prefault_look(struct prefault *prefault, struct prefault_view *view,
     view->pages = pages;
     if (view->ready <= chunk)
         view->ready = chunk + 1;
+}
+
+/* Is there a chunk to be made ready? */
+static bool prefault_wants(const struct prefault_view *view)
+{
+    return !view->refused && view->ready <= view->chunk + view->window;
 }
 
 /* Populate what of @chunk lies in the block.  Returns false when there is nothing (more) to do there. */
@@ -132,20 +138,18 @@ static void *prefault_thread(void *opaque)
 {
     struct prefault *prefault = opaque;
     struct prefault_view view = { 0 };
-    struct sched_param none = { 0 };
     uint64_t chunk;
 
-    (void)pthread_setschedparam(pthread_self(), SCHED_IDLE, &none);
     while (prefault_wait(prefault, &view, &chunk)) {
         prefault_look(prefault, &view, chunk);
         /* One chunk at a time, and never behind: look again as soon as the receivers have moved on. */
-        while (!view.refused && view.ready <= view.chunk + view.window && prefault_populate(&view, view.ready)) {
-            view.ready++;
+        for (; prefault_wants(&view); view.ready++) {
+            idle_wait(prefault->idle);
             chunk = atomic_load(&prefault->chunk);
-            if (atomic_load(&prefault->stop))
-                break;
             if (chunk != view.chunk)
                 prefault_look(prefault, &view, chunk);
+            if (atomic_load(&prefault->stop) || !prefault_wants(&view) || !prefault_populate(&view, view.ready))
+                break;
         }
     }
     return NULL;
@@ -210,14 +214,19 @@ struct prefault *prefault_new(struct ferry_error *err)
         ferry_error_set(err, -errno, "eventfd: %s", strerror(errno));
         goto fail;
     }
+    prefault->idle = idle_new(err);
+    if (!prefault->idle)
+        goto fail;
     rc = -pthread_create(&prefault->thread, NULL, prefault_thread, prefault);
     if (rc < 0) {
         ferry_error_set(err, rc, "no thread to populate memory: %s", strerror(-rc));
+        idle_end(prefault->idle);
         goto fail;
     }
     return prefault;
 
 fail:
+    idle_free(prefault->idle);
     if (prefault->wake_fd >= 0)
         close(prefault->wake_fd);
     free(prefault);
@@ -229,8 +238,10 @@ void prefault_free(struct prefault *prefault)
     if (!prefault)
         return;
     atomic_store(&prefault->stop, true);
+    idle_end(prefault->idle);
     prefault_wake(prefault);
     pthread_join(prefault->thread, NULL);
+    idle_free(prefault->idle);
     close(prefault->wake_fd);
     free(prefault);
 }

@@ -57,7 +57,7 @@ static int get_block(struct ram_loader *loader, struct ferry_reader *reader, uin
     if (ret < 0)
         return reader_fail_why(reader, ret, &err);
     loader->blocks[loader->count++] = block;
-    return 0;
+    return loader->mapped ? loader->mapped(loader->opaque, reader, block) : 0;
 }
 
 static int get_blocks(struct ram_loader *loader, struct ferry_reader *reader, uint64_t total)
@@ -139,6 +139,11 @@ void ram_put_batch(struct ferry_writer *writer, const struct ram_block **last, c
         put_zeros(writer, last, batch->block, pages[zero], run);
         zero += run;
     }
+}
+
+void ram_put_mark(struct ferry_writer *writer)
+{
+    ferry_put_be64(writer, RAM_MULTIFD_FLUSH);
 }
 
 void ram_put_eos(struct ferry_writer *writer)
@@ -283,8 +288,12 @@ static int get_xbzrle(struct ram_loader *loader, struct ferry_reader *reader, ui
 static int get_page_record(struct ram_loader *loader, struct ferry_reader *reader, uint64_t word, unsigned flag)
 {
     uint64_t page = word >> FERRY_PAGE_SHIFT;
-    int ret = get_record_block(loader, reader, word);
+    int ret;
 
+    if (loader->mapped)
+        return reader_fail_code(reader, FERRY_E_BAD_PAGE_RECORD, NULL, -EPROTO,
+                                "a page record in a mapped-ram file, where pages have fixed places");
+    ret = get_record_block(loader, reader, word);
     if (ret < 0)
         return ret;
     if (page >= loader->last->pages)
@@ -297,6 +306,18 @@ static int get_page_record(struct ram_loader *loader, struct ferry_reader *reade
     if (ret < 0)
         return ret;
     return flag == RAM_XBZRLE ? get_xbzrle(loader, reader, page) : ram_get_run(loader, reader, page);
+}
+
+static int get_mark(struct ram_loader *loader, struct ferry_reader *reader)
+{
+    struct ferry_error why = { 0 };
+    int ret = place_zeros(loader, reader);
+
+    loader->counts.flushes++;
+    if (ret < 0 || !loader->ops->mark)
+        return ret;
+    ret = loader->ops->mark(loader->opaque, &why);
+    return ret < 0 ? reader_fail_why(reader, ret, &why) : 0;
 }
 
 int ram_get_body(struct ram_loader *loader, struct ferry_reader *reader)
@@ -321,7 +342,7 @@ int ram_get_body(struct ram_loader *loader, struct ferry_reader *reader)
             ret = get_blocks(loader, reader, word & ~(uint64_t)FLAGS_MASK);
             break;
         case RAM_MULTIFD_FLUSH:
-            loader->counts.flushes++;
+            ret = get_mark(loader, reader);
             break;
         case RAM_EOS:
             return place_zeros(loader, reader);

@@ -48,6 +48,9 @@ void ram_put_blocks(struct ferry_writer *writer, const struct ram_map *map);
  */
 void ram_put_batch(struct ferry_writer *writer, const struct ram_block **last, const struct page_batch *batch);
 
+/* Everything that page channels carry before their SYNC belongs before this place. */
+void ram_put_mark(struct ferry_writer *writer);
+
 void ram_put_eos(struct ferry_writer *writer);
 
 /* ---- destination ---- */
@@ -55,6 +58,8 @@ void ram_put_eos(struct ferry_writer *writer);
 struct ram_loader_ops {
     /* The stream announces a block: say which one it is here, or refuse. */
     int (*announce)(void *opaque, const char *name, uint64_t length, struct ram_block **block, struct ferry_error *err);
+    /* Pages before this place travelled over page channels, too: wait for them.  NULL: there are none. */
+    int (*mark)(void *opaque, struct ferry_error *err);
 };
 
 struct ram_counts {
@@ -70,6 +75,9 @@ struct ram_loader {
     void *opaque;
     struct placer *placer;
     bool has_gpa; /* block entries carry a guest-physical address (capability x-ignore-shared) */
+    /* Capability mapped-ram: reads what stands behind the entry of @block, its pages, too; no page comes as a record
+     * then.  0 or the reader's error.  NULL: off. */
+    int (*mapped)(void *opaque, struct ferry_reader *reader, const struct ram_block *block);
 
     /* the loader's own */
     struct ram_block **blocks; /* announced; owned array */

@@ -5,9 +5,13 @@
  * must have come to its END and every device must have got its state before the guest is started.  On any failure the
  * guest is not started and the process lives.
  */
+#include "clock.h"
+#include "destination_mapped.h"
+#include "destination_pages.h"
 #include "destination_peer.h"
 #include "guest_parts.h"
 #include "landing.h"
+#include "listener.h"
 #include "log.h"
 #include "options.h"
 #include "placer.h"
@@ -15,19 +19,25 @@
 #include "reader.h"
 #include "section.h"
 #include "session.h"
+#include "source_mapped.h"
 #include "state_sections.h"
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
+
+#define PROGRESS_NS (50 * NS_PER_MS) /* how often it is told while threads load */
 
 struct destination {
     struct ferry_session *session;
     struct ferry_guest *guest;
     struct destination_peer peer;
     struct ferry_reader *reader; /* the peer's */
+    struct destination_pages pages;
     struct placer *placer;
     struct ram_loader ram;
+    struct destination_mapped mapped;
     struct landing landing;
     struct state_arrivals arrivals;
     bool ram_started;
@@ -40,18 +50,40 @@ static int announce(void *opaque, const char *name, uint64_t length, struct ram_
     return guest_announced_block(destination->guest, name, length, block, err);
 }
 
-static const struct ram_loader_ops loader_ops = { .announce = announce };
+static int mapped_entry(void *opaque, struct ferry_reader *reader, const struct ram_block *block)
+{
+    struct destination *destination = opaque;
+
+    return destination_mapped_entry(&destination->mapped, reader, block);
+}
+
+static int mark(void *opaque, struct ferry_error *err)
+{
+    struct destination *destination = opaque;
+
+    return destination_pages_record(&destination->pages, &destination->ram, err);
+}
+
+static const struct ram_loader_ops loader_ops = { .announce = announce, .mark = mark };
 
 static void note_progress(struct destination *destination)
 {
-    struct ferry_stats *stats = session_stats_lock(destination->session);
+    struct mapped_figures mapped;
+    struct page_figures channels;
+    struct ferry_stats *stats;
 
+    destination_mapped_figures(&destination->mapped, &mapped);
+    destination_pages_total(&destination->pages, &channels);
+    stats = session_stats_lock(destination->session);
     stats->ram.total_bytes = destination->guest->ram.total_bytes;
-    stats->ram.normal_pages = destination->ram.counts.normal;
-    stats->ram.zero_pages = destination->ram.counts.zero;
-    stats->wire.bytes = ferry_reader_offset(destination->reader);
+    stats->ram.normal_pages = destination->ram.counts.normal + channels.content_pages + mapped.content_pages;
+    stats->ram.zero_pages = destination->ram.counts.zero + channels.zero_pages + mapped.zero_pages;
+    stats->wire.bytes = ferry_reader_offset(destination->reader) - mapped.jumped + mapped.bytes + channels.bytes;
+    if (destination_mapped_is_on(&destination->mapped))
+        mapped_stats(&mapped, stats);
     landing_stats(&destination->landing, stats);
     session_stats_unlock(destination->session);
+    destination_pages_note(&destination->pages, ferry_reader_offset(destination->reader));
 }
 
 /* The first bytes: is it a stream, of this machine, with capabilities we have? */
@@ -69,18 +101,30 @@ static int load_prologue(struct destination *destination, struct ferry_error *er
         return ferry_error_set_code(
             err, FERRY_E_MACHINE_MISMATCH, -EINVAL, "%s: the source is a machine '%s', this is a '%s'",
             ferry_channel_label(destination->session->chan), config.machine, destination->guest->machine);
-    if (config.capabilities > 0)
-        return ferry_error_set_code(err, FERRY_E_UNKNOWN_CAPABILITY, -ENOTSUP, "%s: capability '%s' is not understood",
-                                    ferry_channel_label(destination->session->chan), config.capability[0]);
-    return 0;
+    ret = destination_mapped_agree(&destination->mapped, destination->session, destination->placer, &config, err);
+    if (destination_mapped_is_on(&destination->mapped))
+        destination->ram.mapped = mapped_entry;
+    return ret;
 }
 
 /* A section_load_fn. */
 static int load_ram(void *opaque, const struct section_item *item)
 {
     struct destination *destination = opaque;
+    struct ferry_error why = { 0 };
     int ret = ram_get_body(&destination->ram, destination->reader);
 
+    if (ret == 0) {
+        do
+            note_progress(destination);
+        while ((ret = destination_mapped_load(&destination->mapped, PROGRESS_NS, &why)) == -ETIMEDOUT);
+        if (ret == 0)
+            ret = destination_pages_section_end(&destination->pages, &destination->ram, &why);
+        if (ret == 0 && item->type == SECTION_END)
+            ret = destination_pages_finish(&destination->pages, &why);
+        if (ret < 0)
+            ret = reader_fail_why(destination->reader, ret, &why);
+    }
     note_progress(destination);
     return ret;
 }
@@ -92,8 +136,6 @@ static int load_first(struct destination *destination, const struct section_item
     if (item->version_id != RAM_SECTION_VERSION)
         return ferry_reader_fail(destination->reader, -EPROTO, "memory in version %" PRIu32 ", only %d is understood",
                                  item->version_id, RAM_SECTION_VERSION);
-    if (destination->peer.ferry && !destination->peer.agreed)
-        return ferry_reader_fail(destination->reader, -EPROTO, "memory before its manifest");
     if (destination->ram_started)
         return ferry_reader_fail(destination->reader, -EPROTO, "memory starts twice");
     destination->ram_started = true;
@@ -194,6 +236,8 @@ static int destination_load(struct destination *destination, struct ferry_error 
     int ret = load_prologue(destination, err);
 
     if (ret == 0)
+        ret = destination_peer_agree(&destination->peer, err);
+    if (ret == 0)
         ret = session_enter(session, FERRY_PHASE_ACTIVE, err);
     if (ret == 0)
         ret = landing_active(&destination->landing, err);
@@ -212,8 +256,10 @@ static int destination_load(struct destination *destination, struct ferry_error 
 static int destination_run(struct ferry_session *session, struct ferry_error *err)
 {
     struct destination destination = { .session = session, .guest = session->guest };
-    int ret = destination_peer_open(&destination.peer, session, err);
+    int ret;
 
+    session_fix_compress(session, "the source says for each packet what its pages went through");
+    ret = destination_peer_open(&destination.peer, session, &destination.pages, err);
     destination.reader = destination.peer.reader;
     if (ret == 0) {
         destination.placer = placer_direct_new(&session->guest->ram, session->options.prefault, err);
@@ -226,12 +272,15 @@ static int destination_run(struct ferry_session *session, struct ferry_error *er
         ret = destination_load(&destination, err);
     }
     if (ret < 0) {
+        destination_pages_cause(&destination.pages, err);
         session_error_where(session, FERRY_SIDE_DESTINATION, err);
-        destination_peer_failed(&destination.peer, err);
+        destination_peer_failed(&destination.peer, ret, err);
         session_error_where(session, FERRY_SIDE_DESTINATION, err); /* the cause may have become another */
     }
     landing_end(&destination.landing, ret);
     state_arrivals_clear(&destination.arrivals);
+    destination_mapped_close(&destination.mapped);
+    destination_pages_close(&destination.pages);
     ram_loader_clear(&destination.ram);
     placer_free(destination.placer);
     destination_peer_close(&destination.peer);
@@ -247,4 +296,38 @@ struct ferry_session *ferry_destination_start(struct ferry_guest *guest, struct 
         return NULL;
     }
     return session_start(guest, chan, options, destination_run, err);
+}
+
+/* Nothing but this one connection can come, and it is there. */
+static struct ferry_session *listen_for_one(struct ferry_guest *guest, struct ferry_listener *listener,
+                                            const struct ferry_options *options, struct ferry_error *err)
+{
+    struct ferry_channel *chan = ferry_listener_accept(listener, 0, err);
+    struct ferry_session *session;
+
+    if (!chan)
+        return NULL;
+    session = ferry_destination_start(guest, chan, options, err);
+    ferry_channel_unref(chan);
+    if (session)
+        ferry_listener_free(listener);
+    return session;
+}
+
+struct ferry_session *ferry_destination_listen(struct ferry_guest *guest, struct ferry_listener *listener,
+                                               int timeout_ms, const struct ferry_options *options,
+                                               struct ferry_error *err)
+{
+    struct ferry_session *session;
+
+    if (!listener_gives_many(listener))
+        return listen_for_one(guest, listener, options, err);
+    session = session_new(guest, NULL, options, destination_run, err);
+    if (!session)
+        return NULL;
+    session->door.listener = listener;
+    session->door.timeout_ms = timeout_ms;
+    snprintf(session->progress.stats.channel, sizeof(session->progress.stats.channel), "%s",
+             ferry_listener_address(listener));
+    return session_go(session, err);
 }

@@ -10,6 +10,7 @@
 #include "guest_manifest.h"
 #include "hello.h"
 #include "log.h"
+#include "takeover.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -55,19 +56,57 @@ static const struct liveness_ops liveness_ops = { heard_ns, beat, suspect, lost 
 
 /* ---- opening --------------------------------------------------------------------------------------------------- */
 
+/* Who comes in through the door. */
+static int collect(struct ferry_session *session, struct gather *gather, struct gather_result *result,
+                   struct ferry_error *err)
+{
+    int ret = session_collect_with(session, gather, err);
+
+    if (ret == 0)
+        ret = gather_run(gather, session->door.listener, session->chan, result, err);
+    session_collect_with(session, NULL, NULL);
+    ferry_listener_free(session->door.listener);
+    session->door.listener = NULL;
+    if (ret == 0 && !session->chan)
+        ret = session_come_in(session, result->main, err);
+    else if (ret == 0 && result->main != session->chan)
+        session_adopt(session, ferry_channel_ref(result->main));
+    return ret;
+}
+
+static int admit(void *opaque, const struct hello *main, struct ferry_error *err)
+{
+    return takeover_begin(opaque, main, err);
+}
+
+/* As many page channels as the source likes, unless our options say how many. */
+static unsigned most_connections(const struct ferry_session *session)
+{
+    uint64_t channels = session->options.channels;
+
+    if (!session->door.listener)
+        return 1;
+    return 1 + (channels == 0 || channels == OPTION_AUTO ? HELLO_MAX_PAGES : (unsigned)channels);
+}
+
 /* The first bytes, and with a hello the whole set-up; has a deadline where somebody is at the other end. */
 static int learn_dialect(struct destination_peer *peer, struct gather_result *result, struct ferry_error *err)
 {
     struct ferry_session *session = peer->session;
-    struct gather_terms terms = gather_terms_of(&session->options, 1);
+    struct gather_terms terms = gather_terms_of(&session->options, most_connections(session));
     struct gather *gather;
     int ret = -ENOMEM;
 
-    if (ferry_channel_answers(session->chan))
+    terms.admit = admit;
+    terms.opaque = peer;
+    terms.secure = secure_is_on(&session->secure) ? &session->secure : NULL;
+    if (!session->chan)
+        terms.wait_ns = session->door.timeout_ms < 0 ? -1 : session->door.timeout_ms * NS_PER_MS;
+    else if (ferry_channel_answers(session->chan))
         terms.wait_ns = (int64_t)session->options.setup_timeout_ns;
     gather = gather_new(&terms, peer->dog, err);
     if (gather)
-        ret = gather_run(gather, NULL, session->chan, result, err);
+        ret = collect(session, gather, result, err);
     gather_free(gather);
     peer->ferry = ret == 0 && result->kind == HELLO_KIND_FERRY;
     return ret;
@@ -82,10 +121,17 @@ static int open_streams(struct destination_peer *peer, const struct gather_resul
     if (!peer->reader)
         return -ENOMEM;
     if (!peer->ferry) {
+        if (*session->options.journal)
+            return ferry_error_set_code(err, FERRY_E_JOURNAL, -EINVAL,
+                                        "%s: a plain stream, in which there is nothing to keep a journal of",
+                                        ferry_channel_label(session->chan));
         session_note_peer(session, "qemu", 0, 0);
+        secure_forgive_end(session->chan);
         reader_preload(peer->reader, result->first, sizeof(result->first));
         return 0;
     }
+    session_at(session, "answered");
+    memcpy(peer->nonce, result->agreed.nonce, sizeof(peer->nonce));
     session_note_peer(session, "ferry", result->agreed.protocol, result->agreed.device);
     peer->path = return_path_open(peer->reader, err);
     if (!peer->path)
@@ -96,19 +142,25 @@ static int open_streams(struct destination_peer *peer, const struct gather_resul
     return peer->liveness ? 0 : -EAGAIN;
 }
 
-int destination_peer_open(struct destination_peer *peer, struct ferry_session *session, struct ferry_error *err)
+int destination_peer_open(struct destination_peer *peer, struct ferry_session *session, struct destination_pages *pages,
+                          struct ferry_error *err)
 {
     struct gather_result result = { 0 };
     int ret;
 
     memset(peer, 0, sizeof(*peer));
     peer->session = session;
+    ret = secure_open(&session->secure, &session->options, FERRY_SIDE_DESTINATION, err);
+    if (ret < 0)
+        return ret;
     peer->dog = watchdog_new(err);
     if (!peer->dog)
         return -EAGAIN;
     ret = learn_dialect(peer, &result, err);
     if (ret == 0)
         ret = open_streams(peer, &result, err);
+    if (ret == 0)
+        destination_pages_take(pages, session, peer->dog, &result);
     gather_result_clear(&result); /* references to the session's own channel */
     return ret;
 }
@@ -153,21 +205,6 @@ void destination_peer_ack(struct destination_peer *peer)
 }
 
 /* ---- items ----------------------------------------------------------------------------------------------------- */
-
-static int get_token(struct destination_peer *peer, const struct section_item *item, uint8_t *token)
-{
-    if (item->ferry_bytes != RETURN_PATH_TOKEN_BYTES)
-        return ferry_reader_fail(peer->reader, -EPROTO, "a token of %" PRIu32 " bytes", item->ferry_bytes);
-    return ferry_get_bytes(peer->reader, token, RETURN_PATH_TOKEN_BYTES);
-}
-
-static int get_prepare(struct destination_peer *peer, const struct section_item *item)
-{
-    if (peer->prepared_ns)
-        return ferry_reader_fail(peer->reader, -EPROTO, "the switch is prepared twice");
-    peer->prepared_ns = clock_now_ns();
-    return get_token(peer, item, peer->token);
-}
 
 /* The source gives up and says why. */
 static int get_error(struct destination_peer *peer, const struct section_item *item, struct ferry_error *err)
@@ -225,7 +262,7 @@ int destination_peer_item(struct destination_peer *peer, const struct section_it
         ret = get_manifest(peer, item, err);
         break;
     case FERRY_ITEM_PREPARE:
-        ret = get_prepare(peer, item);
+        ret = takeover_prepare(peer, item);
         break;
     case FERRY_ITEM_HEARTBEAT:
         ret = ferry_reader_skip(peer->reader, item->ferry_bytes);
@@ -241,81 +278,46 @@ int destination_peer_item(struct destination_peer *peer, const struct section_it
     return ret;
 }
 
-/* ---- the switch ------------------------------------------------------------------------------------------------ */
-
-/* The next COMMIT must carry the token of the PREPARE; until it comes, the guest is the source's. */
-static int wait_commit(struct destination_peer *peer, struct ferry_error *err)
+int destination_peer_get_item(struct destination_peer *peer, struct section_item *item, const char *awaited,
+                              struct ferry_error *err)
 {
-    uint8_t token[RETURN_PATH_TOKEN_BYTES];
-    struct section_item item;
-    int ret;
+    int ret = section_get_item(peer->reader, item);
 
-    for (;;) {
-        ret = section_get_item(peer->reader, &item);
-        if (ret < 0)
-            return ferry_reader_status(peer->reader, err);
-        if (item.type != SECTION_FERRY) {
-            ferry_reader_fail(peer->reader, -EPROTO, "%s where the right to run must come",
-                              section_type_name(item.type));
-            return ferry_reader_status(peer->reader, err);
-        }
-        if (item.ferry_kind == FERRY_ITEM_COMMIT)
-            break;
-        ret = destination_peer_item(peer, &item, err);
-        if (ret < 0)
-            return ret;
-    }
-    ret = get_token(peer, &item, token);
-    if (ret < 0)
-        return ferry_reader_status(peer->reader, err);
-    if (memcmp(token, peer->token, sizeof(token)) != 0)
-        return ferry_error_set_code(err, FERRY_E_BAD_TOKEN, -EPROTO,
-                                    "the right to run came with another migration's token");
-    return 0;
+    if (ret == 0 && item->type != SECTION_FERRY)
+        ret = ferry_reader_fail(peer->reader, -EPROTO, "%s where %s must come", section_type_name(item->type), awaited);
+    return ret < 0 ? ferry_reader_status(peer->reader, err) : 0;
 }
 
-static int run_guest(struct destination_peer *peer, struct ferry_error *err)
+int destination_peer_agree(struct destination_peer *peer, struct ferry_error *err)
+{
+    struct section_item item;
+    int ret = 0;
+
+    while (ret == 0 && peer->ferry && !peer->agreed) {
+        ret = destination_peer_get_item(peer, &item, "the manifest", err);
+        if (ret == 0)
+            ret = destination_peer_item(peer, &item, err);
+    }
+    return ret;
+}
+
+/* ---- the switch ------------------------------------------------------------------------------------------------ */
+
+/* The plain dialect: nobody says more than that the stream has ended. */
+static int run_plain(struct destination_peer *peer, struct ferry_error *err)
 {
     int ret = session_commit(peer->session, err);
 
-    return ret == 0 ? guest_start(peer->session->guest, err) : ret;
-}
-
-static int take_over_ferry(struct destination_peer *peer, struct ferry_error *err)
-{
-    int64_t committed;
-    int ret;
-
-    if (!peer->prepared_ns)
-        return ferry_error_set(err, -EPROTO, "the stream ended without preparing the switch");
-    ret = return_path_token(peer->path, RETURN_PATH_READY, peer->token, (uint64_t)(clock_now_ns() - peer->prepared_ns),
-                            err);
-    if (ret == 0) {
-        ret = wait_commit(peer, err);
-        if (ret < 0 && !err->from_peer)
-            ferry_error_code(err, FERRY_E_UNDECIDED);
-    }
-    committed = clock_now_ns();
     if (ret == 0)
-        ret = run_guest(peer, err);
-    if (ret < 0)
-        return ret;
-    if (return_path_token(peer->path, RETURN_PATH_RUNNING, peer->token, (uint64_t)(clock_now_ns() - committed), NULL) <
-        0)
+        ret = guest_start(peer->session->guest, err);
+    if (ret == 0 && peer->path && return_path_shut(peer->path, 0, NULL) < 0)
         log_warn(LOG_SESSION, "the guest runs, but the source could not be told");
-    return 0;
+    return ret;
 }
 
 int destination_peer_take_over(struct destination_peer *peer, struct ferry_error *err)
 {
-    int ret;
-
-    if (peer->ferry)
-        return take_over_ferry(peer, err);
-    ret = run_guest(peer, err);
-    if (ret == 0 && peer->path && return_path_shut(peer->path, 0, NULL) < 0)
-        log_warn(LOG_SESSION, "the guest runs, but the source could not be told");
-    return ret;
+    return peer->ferry ? takeover(peer, err) : run_plain(peer, err);
 }
 
 /* ---- failure --------------------------------------------------------------------------------------------------- */
@@ -334,18 +336,21 @@ static void drain(struct destination_peer *peer)
     deadline_end(&deadline, ret, "the source goes on sending", NULL);
 }
 
-void destination_peer_failed(struct destination_peer *peer, struct ferry_error *err)
+void destination_peer_failed(struct destination_peer *peer, int ret, struct ferry_error *err)
 {
     uint8_t payload[RETURN_PATH_FERRY_MAX];
     struct ferry_error ended;
 
+    if (ret != -EOWNERDEAD)
+        (void)!takeover_give_up(peer);
     if (!peer->path || !err)
         return;
     session_stats_lock(peer->session);
     ended = peer->lost;
     session_stats_unlock(peer->session);
     if (ended.errnum) {
-        *err = ended;
+        if (ret != -EOWNERDEAD)
+            *err = ended;
         return;
     }
     if (!peer->ferry) {

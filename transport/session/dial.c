@@ -42,12 +42,15 @@ int dial_another(const struct hello *main, enum hello_role role, unsigned index,
 static int exchange(struct ferry_channel *chan, const struct hello *hello, struct hello_answer *answer,
                     struct ferry_error *err)
 {
+    uint8_t first[HELLO_PEEK_BYTES];
     struct ferry_error said = { 0 };
     int sent = hello_send(chan, hello, err), heard;
 
     if (sent < 0 && sent != -EPIPE && sent != -ECONNRESET)
         return sent;
-    heard = hello_receive_answer(chan, hello, answer, &said);
+    heard = hello_receive_answer(chan, hello, first, answer, &said);
+    if (heard < 0 && secure_wanted(chan, first, err) < 0)
+        return -EPROTO;
     if (sent < 0 && heard != -EPERM)
         return sent;
     if (heard < 0 && err)
@@ -66,14 +69,29 @@ int dial_greet(struct ferry_channel *chan, const struct hello *hello, struct wat
     return deadline_end(&deadline, ret, "the destination does not answer the hello", err);
 }
 
-struct ferry_channel *dial_connect(const char *uri, const struct ferry_options *options, const struct hello *hello,
-                                   struct watchdog *dog, struct hello_answer *answer, struct ferry_error *err)
+struct ferry_channel *dial_bare(const struct dial_terms *terms, struct ferry_error *err)
 {
-    struct ferry_channel *chan = ferry_channel_connect(uri, (int)(options->connect_timeout_ns / NS_PER_MS), err);
+    const struct ferry_options *options = terms->options;
+    struct ferry_channel *wrapped,
+        *chan = ferry_channel_connect(terms->uri, (int)(options->connect_timeout_ns / NS_PER_MS), err);
 
     if (!chan)
         return NULL;
-    if (dial_greet(chan, hello, dog, (int64_t)options->setup_timeout_ns, answer, err) == 0)
+    wrapped = secure_wrap(terms->secure, chan, terms->uri, terms->dog,
+                          clock_now_ns() + (int64_t)options->setup_timeout_ns, err);
+    if (!wrapped)
+        ferry_channel_unref(chan);
+    return wrapped;
+}
+
+struct ferry_channel *dial_connect(const struct dial_terms *terms, const struct hello *hello,
+                                   struct hello_answer *answer, struct ferry_error *err)
+{
+    struct ferry_channel *chan = dial_bare(terms, err);
+
+    if (!chan)
+        return NULL;
+    if (dial_greet(chan, hello, terms->dog, (int64_t)terms->options->setup_timeout_ns, answer, err) == 0)
         return chan;
     ferry_channel_unref(chan);
     return NULL;

@@ -26,6 +26,7 @@ struct gather_terms gather_terms_of(const struct ferry_options *options, unsigne
         .roster = { .protocol_capabilities = options->protocol_capabilities,
                     .device_capabilities = options->device_capabilities,
                     .max_connections = max_connections },
+        .plain_pages = options->channels == OPTION_AUTO ? 0 : (unsigned)options->channels,
         .wait_ns = -1,
         .setup_ns = (int64_t)options->setup_timeout_ns,
     };
@@ -69,10 +70,16 @@ static int outcome(struct gather *gather, bool idle, struct ferry_error *err)
 {
     bool late = gather->deadline_ns >= 0 && clock_now_ns() >= gather->deadline_ns;
 
-    if (gather->end.cancelled)
+    if (atomic_load(&gather->cancelled))
         return ferry_error_set(err, -ECANCELED, "the migration was cancelled");
-    if (gather->plain.chan || roster_complete(&gather->roster))
+    if (roster_complete(&gather->roster) ||
+        (gather->plain.chan && gather->plain.pages_count == gather->terms.plain_pages))
         return 0;
+    if (gather->plain.chan && late)
+        return ferry_error_set_code(err, FERRY_E_OUT_OF_TIME, -ETIMEDOUT,
+                                    "%s: a plain stream, but only %u of its %u page connections came in time",
+                                    ferry_channel_label(gather->plain.chan), gather->plain.pages_count,
+                                    gather->terms.plain_pages);
     if (!gather->end.failed && gather->roster.named && (late || (idle && gather->exhausted)))
         return missing_error(gather, err);
     if (gather->end.failed || (idle && gather->exhausted && gather->waiting.count == 0)) {
@@ -138,10 +145,14 @@ static void hand_over(struct gather *gather, int ret, struct gather_result *resu
         result->kind = HELLO_KIND_QEMU;
         result->main = gather->plain.chan;
         memcpy(result->first, gather->plain.first, HELLO_PEEK_BYTES);
+        result->pages_count = ret == 0 ? gather->terms.plain_pages : 0;
+        memcpy(result->pages, gather->plain.pages, result->pages_count * sizeof(result->pages[0]));
+        memset(gather->plain.pages, 0, result->pages_count * sizeof(result->pages[0]));
         gather->plain.chan = NULL;
     } else if (roster->named && !gather->end.failed) {
         result->hello = roster->hello;
         result->agreed = roster->agreed;
+        memcpy(result->agreed.nonce, gather->nonce, HELLO_ID_BYTES);
         result->main = ferry_channel_ref(roster->main);
         if (ret == 0 && roster->urgent)
             result->urgent = ferry_channel_ref(roster->urgent);
@@ -150,6 +161,8 @@ static void hand_over(struct gather *gather, int ret, struct gather_result *resu
             result->pages_count++;
         }
     }
+    for (unsigned i = 0; i < HELLO_MAX_PAGES; i++)
+        ferry_channel_unref(gather->plain.pages[i]);
     roster_clear(roster);
 }
 
@@ -161,7 +174,10 @@ int gather_run(struct gather *gather, struct ferry_listener *listener, struct fe
     memset(result, 0, sizeof(*result));
     gather->single = !listener || !listener_gives_many(listener);
     gather->exhausted = !listener;
+    if (gather->single)
+        gather->terms.plain_pages = 0; /* they could not come */
     gather->deadline_ns = gather->single || gather->terms.wait_ns < 0 ? -1 : clock_now_ns() + gather->terms.wait_ns;
+    gather->patience_ns = gather->deadline_ns;
     if (first)
         gather_slot_start(gather, ferry_channel_ref(first));
     do {
@@ -185,9 +201,7 @@ int gather_run(struct gather *gather, struct ferry_listener *listener, struct fe
 
 void gather_cancel(struct gather *gather)
 {
-    pthread_mutex_lock(&gather->lock);
-    gather->end.cancelled = true;
-    pthread_mutex_unlock(&gather->lock);
+    atomic_store(&gather->cancelled, true);
     wait_wake(gather->wake);
 }
 

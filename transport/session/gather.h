@@ -14,12 +14,20 @@
 #include "hello.h"
 #include "options.h"
 #include "roster.h"
+#include "secure.h"
 #include "watchdog.h"
 
 struct gather_terms {
     struct roster_terms roster;
-    int64_t wait_ns;  /* how long to wait for a source; negative: for ever */
+    const struct secure *secure; /* borrowed; what connections are wrapped in before a word is read; NULL: nothing */
+    unsigned plain_pages;        /* of a plain stream: how many page connections come with it */
+    int64_t wait_ns;             /* how long to wait for a source; negative: for ever */
     int64_t setup_ns; /* for one hello; for all connections once main is there; for main once pages are there */
+    /* The main connection's hello is about to be answered; NULL: nobody cares.  What fails here is what the source is
+     * refused with.  -EALREADY: this session was here before, so wait for another; else gather_run() fails with it.
+     * Thread: one of its own, while gather_run() waits. */
+    int (*admit)(void *opaque, const struct hello *main, struct ferry_error *err);
+    void *opaque;
 };
 
 /* What the options say, waiting for ever.  @max_connections: 1 for a session that uses the main connection alone. */
@@ -27,10 +35,10 @@ struct gather_terms gather_terms_of(const struct ferry_options *options, unsigne
 
 /* What has come.  The references are the holder's. */
 struct gather_result {
-    enum hello_kind kind;            /* HELLO_KIND_FERRY, or HELLO_KIND_QEMU: a plain stream, on `main` alone */
+    enum hello_kind kind;            /* HELLO_KIND_FERRY, or HELLO_KIND_QEMU: a plain stream on `main` */
     uint8_t first[HELLO_PEEK_BYTES]; /* of a plain stream: read already, they belong in front (reader_preload()) */
     struct hello hello;              /* of the main connection */
-    struct hello_answer agreed;      /* version and capabilities; no nonce */
+    struct hello_answer agreed; /* version, capabilities, and the nonce that the main connection was answered with */
     struct ferry_channel *main, *urgent, *pages[HELLO_MAX_PAGES]; /* pages without gaps */
     unsigned pages_count;
 };
@@ -60,7 +68,8 @@ void gather_free(struct gather *gather);
 int gather_run(struct gather *gather, struct ferry_listener *listener, struct ferry_channel *first,
                struct gather_result *result, struct ferry_error *err);
 
-/* gather_run() fails with -ECANCELED, now or as soon as it is called.  Thread: any, until gather_free(). */
+/* gather_run() fails with -ECANCELED, now or as soon as it is called.  Takes no lock.  Thread: any, until
+ * gather_free(). */
 void gather_cancel(struct gather *gather);
 
 #endif

@@ -13,6 +13,7 @@
 #include "waiting.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #define GATHER_SLOTS 32
 
@@ -36,11 +37,12 @@ struct gather_slot {
 struct gather_plain {
     struct ferry_channel *chan; /* a reference; NULL: no plain stream came */
     uint8_t first[HELLO_PEEK_BYTES];
+    struct ferry_channel *pages[HELLO_MAX_PAGES]; /* references; may come before it */
+    unsigned pages_count;
 };
 
 struct gather_end {
     bool over;              /* nobody is taken any more */
-    bool cancelled;         /* by gather_cancel() */
     bool failed;            /* `why` is what gather_run() fails with */
     struct ferry_error why; /* or why the last connection was not taken */
 };
@@ -50,13 +52,16 @@ struct gather {
     struct watchdog *dog;      /* borrowed */
     int wake;                  /* eventfd: look at what has changed */
     bool single;               /* no second connection can come; fixed before the first thread starts */
+    int64_t patience_ns;       /* until when a source must come; negative: for ever; fixed likewise */
     bool exhausted;            /* none can come any more; the caller's thread's own */
+    atomic_bool cancelled;     /* by gather_cancel() */
 
     pthread_mutex_t lock; /* guards all below */
     int64_t deadline_ns;  /* for the source, then for all its connections; negative: none */
     struct gather_slot slots[GATHER_SLOTS];
     struct waiting_list waiting;
     struct roster roster;
+    uint8_t nonce[HELLO_ID_BYTES]; /* that main was answered with */
     struct gather_plain plain;
     struct gather_end end;
 };

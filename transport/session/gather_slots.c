@@ -52,15 +52,38 @@ static enum roster_verdict judge(struct gather *gather, struct ferry_channel *ch
     return verdict;
 }
 
+/* May the session that this main connection names begin here? */
+static int admit(struct gather *gather, struct ferry_channel *chan, const struct hello *hello, struct ferry_error *err)
+{
+    struct hello_refusal refusal = { .code = HELLO_CLOSED };
+    int ret = gather->terms.admit(gather->terms.opaque, hello, &refusal.why);
+
+    if (ret < 0) {
+        gather_refuse(gather, chan, &refusal, false);
+        *err = refusal.why;
+    }
+    return ret;
+}
+
 /* It has its place: say so.  Only then may anybody else write to it. */
 static void agree(struct gather *gather, struct ferry_channel *chan, const struct hello *hello)
 {
+    struct hello_answer answer = gather->roster.agreed; /* fixed since the session has a name */
     struct ferry_error err = { 0 };
-    int ret = handshake_agree(chan, gather->dog, &gather->roster.agreed, &err); /* fixed since the session has a name */
+    int ret = 0;
 
+    if (hello->role == HELLO_MAIN && gather->terms.admit)
+        ret = admit(gather, chan, hello, &err);
+    if (ret == 0)
+        ret = handshake_agree(chan, gather->dog, &answer, &err);
     pthread_mutex_lock(&gather->lock);
     if (ret == 0) {
         roster_answered(&gather->roster);
+        if (hello->role == HELLO_MAIN)
+            memcpy(gather->nonce, answer.nonce, HELLO_ID_BYTES);
+    } else if (ret == -EALREADY && gather->roster.came == 1) {
+        roster_clear(&gather->roster);
+        gather->deadline_ns = gather->patience_ns;
     } else if (hello->role == HELLO_MAIN) {
         gather->end.failed = true;
         gather->end.why = err;
@@ -103,7 +126,50 @@ static void settle_waiting(struct gather *gather)
     }
 }
 
-/* A plain stream is a whole session, unless another has begun. */
+/* It goes without a word: who speaks the plain dialect would not understand one. */
+static void drop_plain(struct gather *gather, struct ferry_channel *chan, const struct ferry_error *why)
+{
+    log_info(LOG_SESSION, "%s", why->text);
+    note_refused(gather, why);
+    ferry_channel_shutdown(chan, FERRY_READ_WRITE);
+}
+
+/* With the lock held: does a page connection of a plain stream belong here? */
+static int judge_plain_page(const struct gather *gather, const char *label, unsigned index, struct ferry_error *err)
+{
+    if (gather->end.over || gather->roster.named)
+        return ferry_error_set_code(err, FERRY_E_FOREIGN_CONNECTION, -EACCES,
+                                    "%s: a page connection of a plain stream, but none is being set up here", label);
+    if (index >= gather->terms.plain_pages)
+        return ferry_error_set_code(err, FERRY_E_FOREIGN_CONNECTION, -EACCES,
+                                    "%s: page connection %u of a plain stream, but %u are expected here", label, index,
+                                    gather->terms.plain_pages);
+    if (gather->plain.pages[index])
+        return ferry_error_set_code(err, FERRY_E_FOREIGN_CONNECTION, -EACCES, "%s: page connection %u is there already",
+                                    label, index);
+    return 0;
+}
+
+static void take_plain_page(struct gather *gather, struct ferry_channel *chan, const struct handshake *got)
+{
+    static const uint8_t no_uuid[16];
+    struct ferry_error err = { 0 };
+    unsigned index = 0;
+    int ret = packet_v1_get_greeting(got->greeting, no_uuid, &index, &err);
+    if (ret == 0) {
+        pthread_mutex_lock(&gather->lock);
+        ret = judge_plain_page(gather, ferry_channel_label(chan), index, &err);
+        if (ret == 0) {
+            gather->plain.pages[index] = ferry_channel_ref(chan);
+            gather->plain.pages_count++;
+        }
+        pthread_mutex_unlock(&gather->lock);
+    }
+    if (ret < 0)
+        drop_plain(gather, chan, &err);
+}
+
+/* A plain stream is a whole session, with its page connections, unless another has begun. */
 static void take_plain(struct gather *gather, struct ferry_channel *chan, const uint8_t first[HELLO_PEEK_BYTES])
 {
     bool taken;
@@ -113,6 +179,7 @@ static void take_plain(struct gather *gather, struct ferry_channel *chan, const 
     if (taken) {
         gather->plain.chan = ferry_channel_ref(chan);
         memcpy(gather->plain.first, first, HELLO_PEEK_BYTES);
+        gather->deadline_ns = clock_now_ns() + gather->terms.setup_ns;
     }
     pthread_mutex_unlock(&gather->lock);
     if (taken)
@@ -157,23 +224,48 @@ static int end_of_reading(struct gather_slot *slot, int ret)
     return ret;
 }
 
+/* Without encryption somebody may come with it all the same. */
+static int shake_hands(struct gather_slot *slot, int64_t until_ns, struct hello_refusal *refusal)
+{
+    struct gather *gather = slot->gather;
+    struct ferry_channel *wrapped;
+
+    if (!gather->terms.secure)
+        return 0;
+    wrapped = secure_wrap(gather->terms.secure, slot->chan, NULL, gather->dog, until_ns, &refusal->why);
+    if (!wrapped)
+        return refusal->why.errnum;
+    pthread_mutex_lock(&gather->lock);
+    slot->chan = wrapped;
+    pthread_mutex_unlock(&gather->lock);
+    return 0;
+}
+
 static void *slot_thread(void *opaque)
 {
     struct gather_slot *slot = opaque;
     struct gather *gather = slot->gather;
-    int64_t first_ns = slot->began_ns + gather->terms.setup_ns;
-    struct hello_refusal refusal;
-    struct handshake got;
+    struct handshake_terms terms = {
+        .first_ns = slot->began_ns + gather->terms.setup_ns,
+        .rest_ns = gather->terms.setup_ns,
+        .plain_pages = gather->terms.plain_pages > 0,
+    };
+    struct hello_refusal refusal = { 0 };
+    struct handshake got = { 0 };
     int ret;
 
     if (gather->single)
-        first_ns = gather->terms.wait_ns < 0 ? -1 : slot->began_ns + gather->terms.wait_ns;
-    ret = handshake_read(slot->chan, gather->dog, first_ns, gather->terms.setup_ns, &got, &refusal);
+        terms.first_ns = gather->terms.wait_ns < 0 ? -1 : slot->began_ns + gather->terms.wait_ns;
+    ret = shake_hands(slot, terms.first_ns, &refusal);
+    if (ret == 0)
+        ret = handshake_read(slot->chan, gather->dog, &terms, &got, &refusal);
     ret = end_of_reading(slot, ret);
     if (ret < 0) {
         turn_away(slot, &got, &refusal);
     } else if (got.kind == HELLO_KIND_QEMU) {
         take_plain(gather, slot->chan, got.first);
+    } else if (got.kind == HELLO_KIND_QEMU_PAGES) {
+        take_plain_page(gather, slot->chan, &got);
     } else {
         settle(gather, slot->chan, &got.hello);
         settle_waiting(gather);

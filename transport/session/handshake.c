@@ -5,6 +5,7 @@
 #include "clock.h"
 #include "deadline.h"
 #include "log.h"
+#include "secure.h"
 
 #include <errno.h>
 #include <string.h>
@@ -30,11 +31,24 @@ static int read_rest(struct ferry_channel *chan, struct watchdog *dog, int64_t u
     int ret;
 
     deadline_begin(&deadline, dog, chan, FERRY_READ, until_ns);
-    ret = hello_receive(chan, got->first, &got->hello, err);
+    if (got->kind == HELLO_KIND_FERRY) {
+        ret = hello_receive(chan, got->first, &got->hello, err);
+    } else {
+        memcpy(got->greeting, got->first, HELLO_PEEK_BYTES);
+        ret = ferry_channel_read_all(chan, got->greeting + HELLO_PEEK_BYTES,
+                                     PACKET_V1_GREETING_BYTES - HELLO_PEEK_BYTES, err);
+    }
     return deadline_end(&deadline, ret, "the hello did not come whole in time", err);
 }
 
-int handshake_read(struct ferry_channel *chan, struct watchdog *dog, int64_t first_ns, int64_t rest_ns,
+static int unknown(const struct ferry_channel *chan, const uint8_t first[HELLO_PEEK_BYTES], struct ferry_error *err)
+{
+    int ret = secure_wanted(chan, first, err);
+
+    return ret < 0 ? ret : hello_unknown(ferry_channel_label(chan), first, err);
+}
+
+int handshake_read(struct ferry_channel *chan, struct watchdog *dog, const struct handshake_terms *terms,
                    struct handshake *got, struct hello_refusal *refusal)
 {
     struct ferry_error *why = &refusal->why;
@@ -42,13 +56,13 @@ int handshake_read(struct ferry_channel *chan, struct watchdog *dog, int64_t fir
 
     memset(got, 0, sizeof(*got));
     memset(refusal, 0, sizeof(*refusal));
-    ret = read_first(chan, dog, first_ns, got, why);
+    ret = read_first(chan, dog, terms->first_ns, got, why);
     if (ret == 0) {
         got->kind = hello_detect(got->first);
-        if (got->kind == HELLO_KIND_FERRY)
-            ret = read_rest(chan, dog, clock_now_ns() + rest_ns, got, why);
+        if (got->kind == HELLO_KIND_FERRY || (got->kind == HELLO_KIND_QEMU_PAGES && terms->plain_pages))
+            ret = read_rest(chan, dog, clock_now_ns() + terms->rest_ns, got, why);
         else if (got->kind != HELLO_KIND_QEMU)
-            ret = hello_unknown(ferry_channel_label(chan), got->first, why);
+            ret = unknown(chan, got->first, why);
     }
     if (ret == -ETIMEDOUT)
         refusal->code = HELLO_TOO_LATE;
@@ -57,17 +71,16 @@ int handshake_read(struct ferry_channel *chan, struct watchdog *dog, int64_t fir
     return ret;
 }
 
-int handshake_agree(struct ferry_channel *chan, struct watchdog *dog, const struct hello_answer *agreed,
+int handshake_agree(struct ferry_channel *chan, struct watchdog *dog, struct hello_answer *answer,
                     struct ferry_error *err)
 {
-    struct hello_answer answer = *agreed;
     struct deadline deadline = { 0 };
-    int ret = hello_random(answer.nonce, err);
+    int ret = hello_random(answer->nonce, err);
 
     if (ret < 0)
         return ret;
     deadline_begin(&deadline, dog, chan, FERRY_READ_WRITE, clock_now_ns() + HANDSHAKE_WRITE_NS);
-    ret = hello_agree(chan, &answer, err);
+    ret = hello_agree(chan, answer, err);
     return deadline_end(&deadline, ret, "the source does not take the answer to its hello", err);
 }
 

@@ -2,6 +2,8 @@
 /* landing.c - what the destination asks and tells its devices while a guest arrives, step by step */
 #include "landing.h"
 
+#include <errno.h>
+
 static int tell(const struct landing *landing, enum ferry_migration_state state, struct ferry_error *err)
 {
     return notify_step(&landing->guest->notifiers, FERRY_SIDE_DESTINATION, state, err);
@@ -73,6 +75,7 @@ void landing_end(struct landing *landing, int ret)
         return;
     iterative_load_end(&landing->loader);
     section_table_clear(&landing->sections);
-    notify_end(&landing->guest->notifiers, FERRY_SIDE_DESTINATION, ret == 0, ret == 0);
+    if (ret != -EOWNERDEAD) /* else that is told when it is decided */
+        notify_end(&landing->guest->notifiers, FERRY_SIDE_DESTINATION, ret == 0, ret == 0);
     landing->guest = NULL;
 }

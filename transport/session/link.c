@@ -6,6 +6,7 @@
 #include "error_wire.h"
 #include "guest_manifest.h"
 #include "log.h"
+#include "secure.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -25,7 +26,7 @@ struct link {
     struct link_figures figures;
     struct ferry_error error;
     uint8_t token[RETURN_PATH_TOKEN_BYTES];
-    bool has_token; /* before, READY and RUNNING answer nothing */
+    bool has_token; /* before, READY, RUNNING and DECLINED answer nothing */
     uint32_t ping_cookie, ponged;
     int64_t ping_ns; /* 0: none is out */
     uint8_t *agreed; /* owned; payload of AGREED, fixed once the event is there */
@@ -48,7 +49,7 @@ void link_break(struct link *link, const struct ferry_error *why)
     pthread_mutex_unlock(&link->lock);
 }
 
-/* Called with the lock held. */
+/* Called with the lock held.  @figure: where its time goes; NULL: it has none. */
 static void note_token(struct link *link, const struct return_path_message *message, enum link_event event,
                        uint64_t *figure)
 {
@@ -61,7 +62,8 @@ static void note_token(struct link *link, const struct return_path_message *mess
         break_locked(link, &why);
         return;
     }
-    *figure = message->counter;
+    if (figure)
+        *figure = message->counter;
     link->events |= event;
 }
 
@@ -121,6 +123,9 @@ static void note_message(struct link *link, const struct return_path_message *me
     case RETURN_PATH_RUNNING:
         note_token(link, message, LINK_RUNNING, &link->figures.running_ns);
         break;
+    case RETURN_PATH_DECLINED:
+        note_token(link, message, LINK_DECLINED, NULL);
+        break;
     case RETURN_PATH_WATERMARK:
         link->figures.loaded_bytes = message->counter;
         break;
@@ -146,8 +151,14 @@ static void note_message(struct link *link, const struct return_path_message *me
 static void *link_thread(void *opaque)
 {
     struct link *link = opaque;
+    const uint8_t *first;
     struct ferry_error why;
 
+    if (ferry_reader_peek(link->reader, HELLO_PEEK_BYTES, &first) == HELLO_PEEK_BYTES &&
+        secure_wanted(link->chan, first, &why) < 0) {
+        link_break(link, &why);
+        return NULL;
+    }
     while (return_path_get(link->reader, &link->message) == 0) {
         pthread_mutex_lock(&link->lock);
         note_message(link, &link->message);
@@ -239,12 +250,12 @@ static int wait_change(struct link *link, int64_t deadline_ns, struct ferry_erro
     return 0;
 }
 
-int link_wait(struct link *link, enum link_event event, int64_t deadline_ns, struct ferry_error *err)
+int link_wait(struct link *link, unsigned events, int64_t deadline_ns, struct ferry_error *err)
 {
     int ret = 0;
 
     pthread_mutex_lock(&link->lock);
-    while (ret == 0 && !(link->events & event))
+    while (ret == 0 && !(link->events & events))
         ret = wait_change(link, deadline_ns, err);
     pthread_mutex_unlock(&link->lock);
     return ret;

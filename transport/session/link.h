@@ -20,13 +20,14 @@ enum link_event {
     LINK_RUNNING = 1 << 2, /* likewise */
     LINK_SHUT = 1 << 3,    /* with status 0 */
     LINK_SWITCHOVER_ACK = 1 << 4,
+    LINK_DECLINED = 1 << 5, /* with the token that was expected */
 };
 
 struct link_figures {
     int64_t heard_ns;      /* when the last message came, by clock_now_ns(); 0: never */
     int64_t round_trip_ns; /* of the fastest PING so far; 0: none was answered */
     uint64_t loaded_bytes; /* the last watermark */
-    uint64_t ready_ns;     /* the destination's own figure: from PREPARE to ready */
+    uint64_t ready_ns;     /* the destination's own figure: from its last byte to ready */
     uint64_t running_ns;   /* from COMMIT to running */
 };
 
@@ -41,14 +42,15 @@ struct link *link_new(struct ferry_channel *chan, struct ferry_error *err);
 /* Stops listening (the channel's reading direction is shut down) and joins the thread.  NULL is legal. */
 void link_free(struct link *link);
 
-/* READY and RUNNING count only with this token. */
+/* READY, RUNNING and DECLINED count only with this token. */
 void link_expect_token(struct link *link, const uint8_t token[RETURN_PATH_TOKEN_BYTES]);
 
 /* A ping with this cookie goes out now. */
 void link_pinged(struct link *link, uint32_t cookie);
 
-/* Wait until @event has come.  0, -ETIMEDOUT at the deadline (clock_now_ns(); negative: none), or the link's error. */
-int link_wait(struct link *link, enum link_event event, int64_t deadline_ns, struct ferry_error *err);
+/* Wait until one of @events has come.  0, -ETIMEDOUT at the deadline (clock_now_ns(); negative: none), or the link's
+ * error. */
+int link_wait(struct link *link, unsigned events, int64_t deadline_ns, struct ferry_error *err);
 
 /* Wait until the ping with this cookie, or a later one, was answered; likewise. */
 int link_wait_pong(struct link *link, uint32_t cookie, int64_t deadline_ns, struct ferry_error *err);

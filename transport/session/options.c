@@ -2,6 +2,7 @@
 /* options.c - the table of options: every name, form, bound, default and help stands in it once */
 #include "options.h"
 
+#include "batch.h"
 #include "capabilities.h"
 #include "clock.h"
 #include "units.h"
@@ -18,12 +19,13 @@ enum option_type {
     OPT_UINT,
     OPT_SWITCH,
     OPT_CHOICE,
+    OPT_TEXT, /* offset is of a char[OPTION_TEXT_BYTES]; may be empty */
 };
 
 struct option_row {
     const char *name;
     enum option_type type;
-    size_t offset; /* of a uint64_t in struct ferry_options */
+    size_t offset; /* of a uint64_t in struct ferry_options, but for OPT_TEXT */
     uint64_t min, max;
     const char *def;
     const char *form;
@@ -60,6 +62,39 @@ static const struct option_row rows[] = {
       "how long the other side may be silent until that is shown" },
     { "lost-after", OPT_TIME, VALUE(lost_after_ns), 20 * NS_PER_MS, 24 * 3600 * NS_PER_SEC, "10s", "TIME", false,
       "how long the other side may be silent until it counts as lost" },
+    { "journal", OPT_TEXT, VALUE(journal), 0, 0, "", "PATH", false,
+      "a file to note the steps of the switch in, which tells afterwards who may run the guest" },
+    { "lease", OPT_TIME, VALUE(lease_ns), 0, 7 * 24 * 3600 * NS_PER_SEC, "0", "TIME", false,
+      "how long the guest is kept after an end that leaves something to decide; 0: until it is let go" },
+    { "channels", OPT_UINT, VALUE(channels), 0, 255, "auto", "auto|N", false,
+      "page channels beside the main connection; 0: pages travel on that one; auto: as many as bring something" },
+    { "batch-pages", OPT_UINT, VALUE(batch_pages), 1, BATCH_PAGES_MAX, "128", "N", false,
+      "pages in one packet of a page channel; above 128 both ends must agree" },
+    { "compress", OPT_CHOICE, VALUE(compress), 0, COMPRESS_AUTO, "none", "none|zlib|zstd|lz4|xbzrle|auto", true,
+      "what pages go through on page channels; auto judges batch by batch" },
+    { "compress-level", OPT_UINT, VALUE(compress_level), 0, 22, "auto", "auto|N", false,
+      "how hard the codec tries; auto: its fastest" },
+    { "page-sums", OPT_CHOICE, VALUE(page_sums), 0, SUMS_OFF, "auto", "auto|on|off", false,
+      "source: a CRC32C of every page on page channels; auto: where TLS does not protect them" },
+    { "pin-threads", OPT_SWITCH, VALUE(pin_threads), 0, 1, "off", "on|off", false,
+      "keep each page channel's thread on a processor near the guest's memory" },
+    { "zero-copy-send", OPT_SWITCH, VALUE(zero_copy_send), 0, 1, "off", "on|off", false,
+      "source: page channels send the guest's pages as they lie in memory, where the kernel really does so" },
+    { "mapped-ram", OPT_CHOICE, VALUE(mapped_ram), 0, MAPPED_RAM_OFF, "auto", "auto|on|off", false,
+      "file: gives every page its fixed place and many threads; auto loads such a file, but writes a plain stream" },
+    { "tls-creds", OPT_TEXT, VALUE(tls_creds), 0, 0, "", "PATH", false,
+      "encrypt: a folder with certificates, or a file of keys; nothing: no TLS" },
+    { "tls-hostname", OPT_TEXT, VALUE(tls_hostname), 0, 0, "", "NAME", false,
+      "source: the name in the destination's certificate; nothing: that of the address" },
+    { "tls-authz", OPT_TEXT, VALUE(tls_authz), 0, 0, "", "PATTERNS", false,
+      "subjects or names of which the other side's certificate must have one, separated by ';'" },
+    { "tls-identity", OPT_TEXT, VALUE(tls_identity), 0, 0, "", "NAME", false,
+      "source: which key of the file to use; nothing: qemu" },
+    { "tls-ciphers", OPT_TEXT, VALUE(tls_ciphers), 0, 0, "", "NAMES", false,
+      "best first, separated by ':'; nothing: what this processor does fastest" },
+    { "tls-min", OPT_CHOICE, VALUE(tls_min), 0, TLS_MIN_1_2, "1.3", "1.3|1.2", false, "the oldest TLS that is taken" },
+    { "tls-verify", OPT_SWITCH, VALUE(tls_verify), 0, 1, "on", "on|off", false,
+      "check the other side's certificate; off keeps nobody out who can sit in between" },
 };
 
 static const struct option_row *find(const char *name, struct ferry_error *err)
@@ -110,6 +145,11 @@ static int parse_choice(const char *form, const char *text, uint64_t *value, str
     }
 }
 
+static bool may_be_auto(const struct option_row *row)
+{
+    return row->type == OPT_UINT && !strncmp(row->form, "auto|", 5);
+}
+
 static int parse(const struct option_row *row, const char *text, uint64_t *value, struct ferry_error *err)
 {
     switch (row->type) {
@@ -118,14 +158,30 @@ static int parse(const struct option_row *row, const char *text, uint64_t *value
     case OPT_TIME:
         return units_parse_time(text, value, err);
     case OPT_UINT:
+        if (may_be_auto(row) && !strcmp(text, "auto")) {
+            *value = OPTION_AUTO;
+            return 0;
+        }
         return units_parse_uint(text, row->min, row->max, value, err);
     case OPT_SWITCH:
         *value = !strcmp(text, "on");
         return *value || !strcmp(text, "off") ? 0 : ferry_error_set(err, -EINVAL, "'%s' is neither on nor off", text);
     case OPT_CHOICE:
         return parse_choice(row->form, text, value, err);
+    case OPT_TEXT:
+        break;
     }
     return -EINVAL;
+}
+
+static int set_text(const struct option_row *row, struct ferry_options *options, const char *text,
+                    struct ferry_error *err)
+{
+    if (strlen(text) >= OPTION_TEXT_BYTES)
+        return ferry_error_set_code(err, FERRY_E_BAD_OPTION, -ERANGE, "option %s: longer than %d bytes", row->name,
+                                    OPTION_TEXT_BYTES - 1);
+    strcpy((char *)options + row->offset, text);
+    return 0;
 }
 
 int ferry_options_set(struct ferry_options *options, const char *name, const char *value, struct ferry_error *err)
@@ -136,8 +192,10 @@ int ferry_options_set(struct ferry_options *options, const char *name, const cha
 
     if (!row)
         return -ENOENT;
+    if (row->type == OPT_TEXT)
+        return set_text(row, options, value, err);
     ret = parse(row, value, &parsed, err);
-    if (ret == 0 && (parsed < row->min || parsed > row->max))
+    if (ret == 0 && (parsed < row->min || parsed > row->max) && !(may_be_auto(row) && parsed == OPTION_AUTO))
         ret = ferry_error_set(err, -ERANGE, "'%s' is out of bounds", value);
     if (ret < 0) {
         ferry_error_prefix(err, "option %s", name);
@@ -167,12 +225,16 @@ int ferry_options_get(const struct ferry_options *options, const char *name, cha
     if (!row)
         return -ENOENT;
     memcpy(&value, (const char *)options + row->offset, sizeof(value));
-    if (row->type == OPT_RATE && value == UNITS_UNLIMITED)
+    if (row->type == OPT_TEXT)
+        bytes = snprintf(to, room, "%s", (const char *)options + row->offset);
+    else if (row->type == OPT_RATE && value == UNITS_UNLIMITED)
         bytes = snprintf(to, room, "unlimited");
     else if (row->type == OPT_TIME)
         bytes = snprintf(to, room, "%" PRIu64 "ns", value);
     else if (row->type == OPT_SWITCH)
         bytes = snprintf(to, room, value ? "on" : "off");
+    else if (may_be_auto(row) && value == OPTION_AUTO)
+        bytes = snprintf(to, room, "auto");
     else if (row->type == OPT_CHOICE)
         bytes = print_choice(row->form, value, to, room);
     else
@@ -197,6 +259,17 @@ struct ferry_options *ferry_options_new(void)
         options->device_capabilities = capabilities_default(FERRY_DEVICE_CAPABILITIES);
     }
     return options;
+}
+
+void options_set_steps(struct ferry_options *options, void (*at)(void *opaque, const char *step), void *opaque)
+{
+    options->steps = (struct options_steps){ at, opaque };
+}
+
+void options_at_step(const struct options_steps *steps, const char *step)
+{
+    if (steps && steps->at)
+        steps->at(steps->opaque, step);
 }
 
 void ferry_options_free(struct ferry_options *options)

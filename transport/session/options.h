@@ -23,6 +23,44 @@ enum not_yet_policy {
     NOT_YET_FORCE,
 };
 
+/* In the order of the option's words. */
+enum compress_choice {
+    COMPRESS_NONE,
+    COMPRESS_ZLIB,
+    COMPRESS_ZSTD,
+    COMPRESS_LZ4,
+    COMPRESS_XBZRLE,
+    COMPRESS_AUTO,
+};
+
+enum sums_choice {
+    SUMS_AUTO, /* where TLS does not protect the pages already */
+    SUMS_ON,
+    SUMS_OFF,
+};
+
+enum mapped_ram_choice {
+    MAPPED_RAM_AUTO, /* source: off; destination: as the file says */
+    MAPPED_RAM_ON,
+    MAPPED_RAM_OFF,
+};
+
+enum tls_min_choice {
+    TLS_MIN_1_3,
+    TLS_MIN_1_2,
+};
+
+#define OPTION_TEXT_BYTES 1024 /* of a text, its NUL included */
+
+#define OPTION_AUTO UINT64_MAX /* of a number that may be left to us */
+
+/* Who is told of each step towards the right to run, before anything follows it: tests, which end the process there.
+ * It is in no table and has no name; NULL: nobody. */
+struct options_steps {
+    void (*at)(void *opaque, const char *step);
+    void *opaque;
+};
+
 struct ferry_options {
     uint64_t max_bandwidth; /* bytes per second; UNITS_UNLIMITED */
     uint64_t downtime_limit_ns;
@@ -37,9 +75,33 @@ struct ferry_options {
     uint64_t return_path;    /* 0 or 1: in the qemu dialect, where somebody answers */
     uint64_t suspect_after_ns;
     uint64_t lost_after_ns;
-    uint64_t protocol_capabilities; /* bits offered */
+    uint64_t channels;                 /* page channels; 0: pages travel on the main connection; OPTION_AUTO */
+    uint64_t batch_pages;              /* the most pages in one packet */
+    uint64_t compress;                 /* enum compress_choice */
+    uint64_t compress_level;           /* OPTION_AUTO: the codec's own default */
+    uint64_t page_sums;                /* enum sums_choice */
+    uint64_t pin_threads;              /* 0 or 1 */
+    uint64_t zero_copy_send;           /* 0 or 1 */
+    uint64_t mapped_ram;               /* enum mapped_ram_choice */
+    char tls_creds[OPTION_TEXT_BYTES]; /* empty: no TLS */
+    char tls_hostname[OPTION_TEXT_BYTES];
+    char tls_authz[OPTION_TEXT_BYTES];
+    char tls_identity[OPTION_TEXT_BYTES];
+    char tls_ciphers[OPTION_TEXT_BYTES];
+    char journal[OPTION_TEXT_BYTES]; /* empty: none */
+    uint64_t lease_ns;               /* 0: until the session is let go */
+    uint64_t tls_min;                /* enum tls_min_choice */
+    uint64_t tls_verify;             /* 0 or 1 */
+    uint64_t protocol_capabilities;  /* bits offered */
     uint64_t device_capabilities;
+    struct options_steps steps;
 };
+
+/* Tell it.  NULL is legal. */
+void options_at_step(const struct options_steps *steps, const char *step);
+
+/* @at is called on threads of the session, and may block. */
+void options_set_steps(struct ferry_options *options, void (*at)(void *opaque, const char *step), void *opaque);
 
 /* -ENOENT for an unknown name, -EPERM for one that is not live. */
 int options_check_live(const char *name, struct ferry_error *err);

@@ -101,3 +101,21 @@ struct owner_decision owner_decide(const struct journal_state *source, const str
     }
     return undecided(row->why, CHECK_FILES);
 }
+
+enum journal_step owner_next(const struct journal_state *mine, const struct journal_state *other)
+{
+    bool is_source = mine->role == JOURNAL_SOURCE;
+    struct journal_state held = *mine;
+    enum owner owner;
+
+    held.in_use = false;
+    owner = is_source ? owner_decide(&held, other).owner : owner_decide(other, &held).owner;
+    if (owner == OWNER_SOURCE && held.step != JOURNAL_NOTHING &&
+        held.step < (is_source ? JOURNAL_DONE : JOURNAL_COMMITTED))
+        return JOURNAL_ABORTED;
+    if (owner == OWNER_DESTINATION && is_source && held.step == JOURNAL_COMMITTED && other->step == JOURNAL_RUNNING)
+        return JOURNAL_DONE;
+    if (owner == OWNER_DESTINATION && !is_source && held.step == JOURNAL_READY)
+        return JOURNAL_COMMITTED;
+    return JOURNAL_NOTHING;
+}

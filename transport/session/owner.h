@@ -27,6 +27,16 @@ struct owner_decision {
  */
 struct owner_decision owner_decide(const struct journal_state *source, const struct journal_state *destination);
 
+/**
+ * owner_next() - what a side is to note now that it has been shown the other's journal
+ * @mine: of the side that decides, which holds its journal
+ * @other: the other side's, or a copy; NULL: it is not there
+ *
+ * Returns a step that follows @mine's last, and what it allows then: ABORTED at the source and COMMITTED at the
+ * destination start the guest.  JOURNAL_NOTHING: @mine is as it must be, or @other does not tell.
+ */
+enum journal_step owner_next(const struct journal_state *mine, const struct journal_state *other);
+
 /* "the source", "the destination", "nobody knows". */
 const char *owner_name(enum owner owner);
 

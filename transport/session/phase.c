@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* phase.c - which phase may follow which
  *
- *      none -> setup -> active -> device -> completed | uncertain
+ *      none -> setup -> active -> device -> completed | uncertain -> completed | failed (it was settled)
  *                 \        \         \
  *                  '--------'---------'--> failed
  *                  '--------'---------'--> cancelling -> cancelled | failed | completed (it came too late)
@@ -20,10 +20,10 @@ static const unsigned allowed[] = {
     [FERRY_PHASE_DEVICE] = TO(FERRY_PHASE_COMPLETED) | TO(FERRY_PHASE_UNCERTAIN) | ENDS,
     [FERRY_PHASE_CANCELLING] =
         TO(FERRY_PHASE_CANCELLED) | TO(FERRY_PHASE_FAILED) | TO(FERRY_PHASE_COMPLETED) | TO(FERRY_PHASE_UNCERTAIN),
-    [FERRY_PHASE_COMPLETED] = 0,
+    [FERRY_PHASE_COMPLETED] = TO(FERRY_PHASE_FAILED), /* reverted, in the plain dialect */
     [FERRY_PHASE_CANCELLED] = 0,
     [FERRY_PHASE_FAILED] = 0,
-    [FERRY_PHASE_UNCERTAIN] = 0,
+    [FERRY_PHASE_UNCERTAIN] = TO(FERRY_PHASE_COMPLETED) | TO(FERRY_PHASE_FAILED),
 };
 
 static const char *const names[] = {
@@ -31,16 +31,12 @@ static const char *const names[] = {
     [FERRY_PHASE_ACTIVE] = "active",       [FERRY_PHASE_DEVICE] = "device",
     [FERRY_PHASE_COMPLETED] = "completed", [FERRY_PHASE_CANCELLING] = "cancelling",
     [FERRY_PHASE_CANCELLED] = "cancelled", [FERRY_PHASE_FAILED] = "failed",
+    [FERRY_PHASE_UNCERTAIN] = "uncertain",
 };
 
 bool phase_allowed(enum ferry_phase from, enum ferry_phase to)
 {
     return allowed[from] & TO(to);
-}
-
-bool phase_is_final(enum ferry_phase phase)
-{
-    return phase != FERRY_PHASE_NONE && allowed[phase] == 0;
 }
 
 const char *ferry_phase_name(enum ferry_phase phase)

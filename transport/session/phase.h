@@ -8,7 +8,4 @@
 
 bool phase_allowed(enum ferry_phase from, enum ferry_phase to);
 
-/* Nothing follows any more. */
-bool phase_is_final(enum ferry_phase phase);
-
 #endif

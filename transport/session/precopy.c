@@ -9,38 +9,14 @@
 #include "clock.h"
 #include "log.h"
 #include "options.h"
-#include "populated.h"
 #include "ram_section.h"
 #include "writer.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define TELLING_BYTES (4u << 20) /* a shorter round says nothing about the channel's rate */
-
-static void free_maps(struct dirty_map *maps, unsigned count)
-{
-    for (unsigned i = 0; maps && i < count; i++)
-        dirty_clear_memory(&maps[i]);
-    free(maps);
-}
-
-static struct dirty_map *make_maps(const struct ram_map *map, struct ferry_error *err)
-{
-    struct dirty_map *maps = calloc(map->count ? map->count : 1, sizeof(*maps));
-
-    for (unsigned i = 0; maps && i < map->count; i++) {
-        if (dirty_init(&maps[i], map->blocks[i]->pages) < 0) {
-            free_maps(maps, i);
-            maps = NULL;
-        }
-    }
-    if (!maps)
-        ferry_error_set(err, -ENOMEM, "no memory for the dirty bitmaps");
-    return maps;
-}
 
 /* One of ours, by name. */
 static int make_own(struct precopy *precopy, uint64_t choice, struct ferry_error *err)
@@ -68,7 +44,7 @@ static int watch_with(struct precopy *precopy, const struct ferry_guest *guest, 
         all[i] = first[i];
     for (unsigned i = 0; i < extra; i++)
         all[count + i] = guest->device_trackers.tracker[i];
-    precopy->trackers = tracker_set_new(precopy->map, all, count + extra, &why);
+    precopy->trackers = tracker_set_new(precopy->walk.map, all, count + extra, &why);
     if (precopy->trackers)
         return 0;
     if (err)
@@ -111,20 +87,12 @@ int precopy_begin(struct precopy *precopy, struct ferry_guest *guest, uint64_t t
     int ret;
 
     memset(precopy, 0, sizeof(*precopy));
-    precopy->map = &guest->ram;
     precopy->writer = writer;
-    precopy->dirty = make_maps(precopy->map, err);
-    if (!precopy->dirty)
-        return -ENOMEM;
-    precopy->populated = make_maps(precopy->map, err);
-    if (!precopy->populated)
-        return -ENOMEM;
-    ret = watch(precopy, guest, tracker_choice, err);
-    for (unsigned i = 0; ret == 0 && i < precopy->map->count; i++) {
-        dirty_set_all(&precopy->dirty[i]);
-        precopy->pending_pages += precopy->map->blocks[i]->pages;
-        ret = populated_scan(precopy->map->blocks[i], &precopy->populated[i], err);
-    }
+    ret = walk_init(&precopy->walk, &guest->ram, err);
+    if (ret == 0)
+        ret = watch(precopy, guest, tracker_choice, err);
+    if (ret == 0)
+        ret = walk_look_untouched(&precopy->walk, err);
     precopy->round.began_ns = clock_now_ns();
     precopy->round.began_bytes = writer_flushed(writer);
     return ret;
@@ -134,10 +102,7 @@ void precopy_end(struct precopy *precopy)
 {
     tracker_set_free(precopy->trackers);
     drop_own(precopy);
-    if (precopy->map) {
-        free_maps(precopy->dirty, precopy->map->count);
-        free_maps(precopy->populated, precopy->map->count);
-    }
+    walk_clear(&precopy->walk);
     memset(precopy, 0, sizeof(*precopy));
 }
 
@@ -145,44 +110,18 @@ bool precopy_send_some(struct precopy *precopy)
 {
     struct page_batch batch;
 
-    while (precopy->block < precopy->map->count) {
-        unsigned i = precopy->block;
-
-        batch_reset(&batch, precopy->map->blocks[i]);
-        if (batch_fill(&batch, &precopy->dirty[i], &precopy->page) == 0) {
-            precopy->block++;
-            precopy->page = 0;
-            continue;
-        }
-        batch_split_zero(&batch, precopy->populated ? &precopy->populated[i] : NULL);
-        ram_put_batch(precopy->writer, &precopy->last, &batch);
-        precopy->pending_pages -= batch.count;
-        precopy->normal += batch.normal;
-        precopy->zero += batch.count - batch.normal;
-        return true;
-    }
-    return false;
+    batch.limit = BATCH_PAGES;
+    if (!walk_take(&precopy->walk, NULL, &batch))
+        return false;
+    ram_put_batch(precopy->writer, &precopy->last, &batch);
+    precopy->normal += batch.normal;
+    precopy->zero += batch.count - batch.normal;
+    return true;
 }
 
 int precopy_sync(struct precopy *precopy, uint64_t *changed, struct ferry_error *err)
 {
-    *changed = 0;
-    for (unsigned i = 0; i < precopy->map->count; i++) {
-        uint64_t pages;
-        int ret = tracker_set_sync(precopy->trackers, precopy->map->blocks[i], &precopy->dirty[i], &pages, err);
-
-        if (ret < 0)
-            return ret;
-        *changed += pages;
-    }
-    precopy->pending_pages += *changed;
-    precopy->block = 0;
-    precopy->page = 0;
-    if (precopy->populated) {
-        free_maps(precopy->populated, precopy->map->count);
-        precopy->populated = NULL;
-    }
-    return 0;
+    return walk_sync(&precopy->walk, precopy->trackers, changed, err);
 }
 
 static uint64_t per_sec(uint64_t bytes, int64_t ns)
@@ -194,7 +133,7 @@ int precopy_end_round(struct precopy *precopy, uint64_t downtime_limit_ns, uint6
                       struct converge_figures *figures, struct converge_decision *decision, struct ferry_error *err)
 {
     struct precopy_round *round = &precopy->round;
-    uint64_t changed, bytes = writer_flushed(precopy->writer) - round->began_bytes;
+    uint64_t changed, bytes = writer_flushed(precopy->writer) + precopy->channel_bytes - round->began_bytes;
     int64_t now = clock_now_ns(), took = now - round->began_ns;
     int ret = precopy_sync(precopy, &changed, err);
 
@@ -203,7 +142,7 @@ int precopy_end_round(struct precopy *precopy, uint64_t downtime_limit_ns, uint6
     if (bytes >= TELLING_BYTES || round->bytes_per_sec == 0)
         round->bytes_per_sec = per_sec(bytes, took);
     *figures = (struct converge_figures){
-        .pending_bytes = precopy->pending_pages * FERRY_PAGE_BYTES,
+        .pending_bytes = walk_pending(&precopy->walk) * FERRY_PAGE_BYTES,
         .previous_pending_bytes = round->previous_pending_bytes,
         .bytes_per_sec = round->bytes_per_sec,
         .dirty_bytes_per_sec = per_sec(changed * FERRY_PAGE_BYTES, took),

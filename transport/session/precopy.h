@@ -9,10 +9,9 @@
 #ifndef SESSION_PRECOPY_H
 #define SESSION_PRECOPY_H
 
-#include "batch.h"
 #include "converge.h"
-#include "dirty.h"
 #include "guest_parts.h"
+#include "page_walk.h"
 
 #include <ferry/stream.h>
 #include <stdbool.h>
@@ -27,17 +26,13 @@ struct precopy_round {
 };
 
 struct precopy {
-    const struct ram_map *map;
+    struct page_walk walk;
     struct ferry_writer *writer;  /* borrowed */
     struct tracker_set *trackers; /* owned */
     struct tracker own;           /* the one of ours that was asked for by name; ops NULL: none */
     void (*own_free)(struct tracker *tracker);
-    struct dirty_map *dirty;     /* one per block; owned */
-    struct dirty_map *populated; /* one per block, in the first round only; owned */
-    uint64_t pending_pages;
-    uint64_t iterative_bytes; /* what devices have pending at the end of a round; the caller's to set */
-    unsigned block;           /* where the walk stands */
-    uint64_t page;
+    uint64_t channel_bytes;       /* what page channels have carried so far; the caller's to set */
+    uint64_t iterative_bytes;     /* what devices have pending at the end of a round; the caller's to set */
     const struct ram_block *last; /* for CONTINUE */
     uint64_t normal, zero;        /* pages sent so far */
     struct precopy_round round;

@@ -7,12 +7,14 @@
 #include "session.h"
 
 #include "clock.h"
+#include "gather.h"
 #include "log.h"
 #include "phase.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static void note_times(struct ferry_session *session, struct ferry_stats *stats)
 {
@@ -49,6 +51,75 @@ int session_enter(struct ferry_session *session, enum ferry_phase phase, struct 
     return ret;
 }
 
+int session_collect_with(struct ferry_session *session, struct gather *gather, struct ferry_error *err)
+{
+    int ret;
+
+    pthread_mutex_lock(&session->lock);
+    session->door.gather = gather;
+    ret = session->progress.cancel ? cancelled_error(err) : 0;
+    pthread_mutex_unlock(&session->lock);
+    return ret;
+}
+
+int session_come_in(struct ferry_session *session, struct ferry_channel *chan, struct ferry_error *err)
+{
+    struct ferry_stats *stats = &session->progress.stats;
+    int ret;
+
+    pthread_mutex_lock(&session->lock);
+    session->chan = ferry_channel_ref(chan);
+    session->started_ns = clock_now_ns();
+    session->started_cpu_ns = clock_cpu_ns();
+    snprintf(stats->channel, sizeof(stats->channel), "%s", ferry_channel_label(chan));
+    ret = session->progress.cancel ? cancelled_error(err) : 0;
+    pthread_mutex_unlock(&session->lock);
+    return ret;
+}
+
+void session_adopt(struct ferry_session *session, struct ferry_channel *chan)
+{
+    struct ferry_channel *before = session->chan;
+
+    pthread_mutex_lock(&session->lock);
+    session->chan = chan;
+    pthread_mutex_unlock(&session->lock);
+    ferry_channel_unref(before);
+}
+
+void session_fix_compress(struct ferry_session *session, const char *why)
+{
+    pthread_mutex_lock(&session->lock);
+    session->compress_fixed = why;
+    pthread_mutex_unlock(&session->lock);
+}
+
+void session_note_channels(struct ferry_session *session, const struct ferry_channel_stats *channels, unsigned count)
+{
+    pthread_mutex_lock(&session->lock);
+    if (count > session->channels_count) {
+        struct ferry_channel_stats *room = realloc(session->channels, count * sizeof(*room));
+
+        session->channels = room ? room : session->channels;
+        session->channels_count = room ? count : session->channels_count;
+    }
+    if (count > 0 && session->channels)
+        memcpy(session->channels, channels, session->channels_count * sizeof(*channels));
+    pthread_mutex_unlock(&session->lock);
+}
+
+unsigned ferry_session_channels(struct ferry_session *session, struct ferry_channel_stats *to, unsigned room)
+{
+    unsigned count;
+
+    pthread_mutex_lock(&session->lock);
+    count = session->channels_count;
+    if (count > 0 && room > 0)
+        memcpy(to, session->channels, (count < room ? count : room) * sizeof(*to));
+    pthread_mutex_unlock(&session->lock);
+    return count;
+}
+
 int session_commit(struct ferry_session *session, struct ferry_error *err)
 {
     int ret = 0;
@@ -59,6 +130,28 @@ int session_commit(struct ferry_session *session, struct ferry_error *err)
         ret = cancelled_error(err);
     pthread_mutex_unlock(&session->lock);
     return ret;
+}
+
+bool session_cancelled(struct ferry_session *session)
+{
+    bool ret;
+
+    pthread_mutex_lock(&session->lock);
+    ret = session->progress.cancel;
+    pthread_mutex_unlock(&session->lock);
+    return ret;
+}
+
+void session_cancel_reading(struct ferry_session *session)
+{
+    pthread_mutex_lock(&session->lock);
+    session->progress.cancel_shuts = FERRY_READ;
+    pthread_mutex_unlock(&session->lock);
+}
+
+void session_at(const struct ferry_session *session, const char *step)
+{
+    options_at_step(&session->options.steps, step);
 }
 
 struct ferry_stats *session_stats_lock(struct ferry_session *session)
@@ -87,20 +180,34 @@ int session_result(int ret, const struct ferry_error *err)
     return ret < 0 && err->errnum < 0 ? err->errnum : ret;
 }
 
+/* The destination may have had the last byte, and loaded, before our own call returned: then it was sent before. */
+static void sent_before(int64_t *at, uint64_t load_ns)
+{
+    int64_t sent = at[SESSION_READY] - (int64_t)load_ns;
+
+    if (sent < at[SESSION_SENT])
+        at[SESSION_SENT] = sent > at[SESSION_PAGES_PUT] ? sent : at[SESSION_PAGES_PUT];
+}
+
 void session_note_step(struct ferry_session *session, enum session_step step)
 {
-    int64_t *at = session->steps_ns;
+    int64_t *at = session->steps_ns, waited, load;
     struct ferry_stats *stats;
 
     at[step] = clock_now_ns();
     for (int i = step + 1; i < SESSION_STEPS; i++)
         at[i] = at[step];
+    if (step == SESSION_READY && session->load_ns < INT64_MAX)
+        sent_before(at, session->load_ns);
+    waited = at[SESSION_READY] - at[SESSION_SENT];
+    load = session->load_ns < (uint64_t)waited ? (int64_t)session->load_ns : waited;
     stats = session_stats_lock(session);
     stats->time.downtime_ns = at[SESSION_RUNNING] - at[SESSION_STOPPING];
     stats->downtime.stop_ns = at[SESSION_STOPPED] - at[SESSION_STOPPING];
     stats->downtime.pages_ns = at[SESSION_PAGES_PUT] - at[SESSION_STOPPED];
     stats->downtime.devices_ns = at[SESSION_SENT] - at[SESSION_PAGES_PUT];
-    stats->downtime.load_ns = at[SESSION_READY] - at[SESSION_SENT];
+    stats->downtime.transfer_ns = waited - load;
+    stats->downtime.load_ns = load;
     stats->downtime.start_ns = at[SESSION_RUNNING] - at[SESSION_READY];
     session_stats_unlock(session);
 }
@@ -135,7 +242,16 @@ static void finish(struct ferry_session *session, int ret, const struct ferry_er
         move_to(session, FERRY_PHASE_FAILED, NULL);
     }
     progress->ended = true;
+    session->left.until_ns = session->options.lease_ns ? clock_now_ns() + (int64_t)session->options.lease_ns : -1;
     pthread_cond_broadcast(&session->changed);
+    pthread_mutex_unlock(&session->lock);
+}
+
+void session_end_anew(struct ferry_session *session, const struct ferry_error *why)
+{
+    pthread_mutex_lock(&session->lock);
+    session->progress.error = *why;
+    move_to(session, why->errnum ? FERRY_PHASE_FAILED : FERRY_PHASE_COMPLETED, NULL);
     pthread_mutex_unlock(&session->lock);
 }
 
@@ -145,15 +261,23 @@ static void *session_thread(void *opaque)
     struct ferry_error err = { 0 };
     int ret = session->run(session, &err);
 
+    if (notes_ended(&session->notes) && !notes_doubtful(&session->notes))
+        notes_end(&session->notes);
     finish(session, ret, &err);
     return NULL;
 }
 
 static void destroy(struct ferry_session *session)
 {
+    notes_end(&session->notes);
     ratelimit_free(session->limit);
+    ferry_listener_free(session->door.listener);
+    free(session->uri);
+    free(session->channels);
+    secure_close(&session->secure);
     ferry_channel_unref(session->chan);
     pthread_cond_destroy(&session->changed);
+    pthread_mutex_destroy(&session->left.lock);
     pthread_mutex_destroy(&session->lock);
     free(session);
 }
@@ -163,6 +287,7 @@ static void init_lock(struct ferry_session *session)
     pthread_condattr_t attr;
 
     pthread_mutex_init(&session->lock, NULL);
+    pthread_mutex_init(&session->left.lock, NULL);
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_cond_init(&session->changed, &attr);
@@ -186,40 +311,62 @@ static int take_options(struct ferry_session *session, const struct ferry_option
     return 0;
 }
 
+struct ferry_session *session_new(struct ferry_guest *guest, struct ferry_channel *chan,
+                                  const struct ferry_options *options,
+                                  int (*run)(struct ferry_session *session, struct ferry_error *err),
+                                  struct ferry_error *err)
+{
+    struct ferry_session *session = calloc(1, sizeof(*session));
+
+    if (!session) {
+        ferry_error_set(err, -ENOMEM, "no memory for a session");
+        return NULL;
+    }
+    init_lock(session);
+    session->guest = guest;
+    session->chan = chan ? ferry_channel_ref(chan) : NULL;
+    session->run = run;
+    session->started_ns = clock_now_ns();
+    session->started_cpu_ns = clock_cpu_ns();
+    session->progress.stats.phase = FERRY_PHASE_SETUP;
+    session->progress.cancel_shuts = FERRY_READ_WRITE;
+    if (chan)
+        snprintf(session->progress.stats.channel, sizeof(session->progress.stats.channel), "%s",
+                 ferry_channel_label(chan));
+    if (take_options(session, options) < 0)
+        goto fail;
+    atomic_init(&session->downtime_limit_ns, session->options.downtime_limit_ns);
+    atomic_init(&session->compress, session->options.compress);
+    atomic_init(&session->give_up_after, session->options.give_up_after);
+    session->limit = ratelimit_new(session->options.max_bandwidth);
+    if (session->limit)
+        return session;
+fail:
+    ferry_error_set(err, -ENOMEM, "cannot start a session: no memory");
+    destroy(session);
+    return NULL;
+}
+
+struct ferry_session *session_go(struct ferry_session *session, struct ferry_error *err)
+{
+    int ret = -pthread_create(&session->thread, NULL, session_thread, session);
+
+    if (ret == 0)
+        return session;
+    ferry_error_set(err, ret, "cannot start a session: no thread");
+    session->door.listener = NULL; /* it stays its owner's */
+    destroy(session);
+    return NULL;
+}
+
 struct ferry_session *session_start(struct ferry_guest *guest, struct ferry_channel *chan,
                                     const struct ferry_options *options,
                                     int (*run)(struct ferry_session *session, struct ferry_error *err),
                                     struct ferry_error *err)
 {
-    struct ferry_session *session = calloc(1, sizeof(*session));
-    int ret = -ENOMEM;
+    struct ferry_session *session = session_new(guest, chan, options, run, err);
 
-    if (!session) {
-        ferry_error_set(err, ret, "no memory for a session");
-        return NULL;
-    }
-    init_lock(session);
-    session->guest = guest;
-    session->chan = ferry_channel_ref(chan);
-    session->run = run;
-    session->started_ns = clock_now_ns();
-    session->started_cpu_ns = clock_cpu_ns();
-    session->progress.stats.phase = FERRY_PHASE_SETUP;
-    snprintf(session->progress.stats.channel, sizeof(session->progress.stats.channel), "%s", ferry_channel_label(chan));
-    if (take_options(session, options) < 0)
-        goto fail;
-    atomic_init(&session->downtime_limit_ns, session->options.downtime_limit_ns);
-    atomic_init(&session->give_up_after, session->options.give_up_after);
-    session->limit = ratelimit_new(session->options.max_bandwidth);
-    if (!session->limit)
-        goto fail;
-    ret = -pthread_create(&session->thread, NULL, session_thread, session);
-    if (ret == 0)
-        return session;
-fail:
-    ferry_error_set(err, ret, "cannot start a session: %s", ret == -ENOMEM ? "no memory" : "no thread");
-    destroy(session);
-    return NULL;
+    return session ? session_go(session, err) : NULL;
 }
 
 int ferry_session_wait(struct ferry_session *session, int timeout_ms, struct ferry_error *err)
@@ -246,9 +393,22 @@ int ferry_session_wait(struct ferry_session *session, int timeout_ms, struct fer
     return ret;
 }
 
+/* Once there is a channel, it stays. */
+static void shut_down(struct ferry_session *session, enum ferry_direction how)
+{
+    struct ferry_channel *chan;
+
+    pthread_mutex_lock(&session->lock);
+    chan = session->chan;
+    pthread_mutex_unlock(&session->lock);
+    if (chan)
+        ferry_channel_shutdown(chan, how);
+}
+
 void ferry_session_cancel(struct ferry_session *session)
 {
     struct session_progress *progress = &session->progress;
+    enum ferry_direction how;
     bool now = false;
 
     pthread_mutex_lock(&session->lock);
@@ -257,11 +417,14 @@ void ferry_session_cancel(struct ferry_session *session)
         move_to(session, FERRY_PHASE_CANCELLING, NULL);
         now = true;
     }
+    how = progress->cancel_shuts;
+    if (now && session->door.gather)
+        gather_cancel(session->door.gather);
     pthread_mutex_unlock(&session->lock);
     if (!now)
         return;
     /* In this order: who is let through by the limit must find the channel shut, or it sends all the rest at once. */
-    ferry_channel_shutdown(session->chan, FERRY_READ_WRITE);
+    shut_down(session, how);
     ratelimit_release(session->limit);
 }
 
@@ -282,10 +445,15 @@ int ferry_session_set_option(struct ferry_session *session, const char *name, co
     if (ret < 0)
         return ret;
     pthread_mutex_lock(&session->lock);
-    ret = ferry_options_set(&session->options, name, value, err);
+    if (session->compress_fixed && !strcmp(name, "compress"))
+        ret = ferry_error_set_code(err, FERRY_E_BAD_OPTION, -EPERM, "option 'compress' cannot be changed here: %s",
+                                   session->compress_fixed);
+    else
+        ret = ferry_options_set(&session->options, name, value, err);
     if (ret == 0) {
         ratelimit_set(session->limit, session->options.max_bandwidth);
         atomic_store(&session->downtime_limit_ns, session->options.downtime_limit_ns);
+        atomic_store(&session->compress, session->options.compress);
         atomic_store(&session->give_up_after, session->options.give_up_after);
     }
     pthread_mutex_unlock(&session->lock);
@@ -298,7 +466,8 @@ void ferry_session_free(struct ferry_session *session)
         return;
     ferry_session_cancel(session);
     if (ferry_session_wait(session, 0, NULL) == -ETIMEDOUT) /* too late to cancel, but nobody waits any more */
-        ferry_channel_shutdown(session->chan, FERRY_READ_WRITE);
+        shut_down(session, FERRY_READ_WRITE);
     pthread_join(session->thread, NULL);
+    ferry_session_release(session);
     destroy(session);
 }

@@ -7,8 +7,10 @@
 #ifndef SESSION_SESSION_H
 #define SESSION_SESSION_H
 
+#include "notes.h"
 #include "options.h"
 #include "ratelimit.h"
+#include "secure.h"
 
 #include <ferry/session.h>
 #include <pthread.h>
@@ -21,6 +23,23 @@ struct session_progress {
     bool cancel;              /* somebody asked to give up */
     bool committed;           /* too late for that */
     bool ended;
+    enum ferry_direction cancel_shuts; /* of the channel */
+};
+
+struct gather;
+
+/* Where the source of a destination that listens comes in; none of it for who was given a connection. */
+struct session_door {
+    struct ferry_listener *listener; /* owned; the session thread's own, which closes it when all have come */
+    int timeout_ms;                  /* for somebody to come */
+    struct gather *gather;           /* the session thread's, while it collects; guarded by the session's lock */
+};
+
+/* What may still be decided after the end; settle.c's. */
+struct session_leftover {
+    pthread_mutex_t lock; /* held while something is decided; guards `notes` after the end, and let_go */
+    int64_t until_ns;     /* the lease's end; negative: none; fixed at the end */
+    bool let_go;
 };
 
 /* Points in time of the switch, for the parts of the downtime. */
@@ -36,22 +55,48 @@ enum session_step {
 
 struct ferry_session {
     struct ferry_guest *guest;  /* borrowed */
-    struct ferry_channel *chan; /* a reference */
+    struct ferry_channel *chan; /* a reference; NULL until a source has come in, by session_come_in() */
+    struct session_door door;
+    char *uri; /* source: where more connections can be made; NULL: nowhere */
+    struct secure secure;
     struct ferry_options options;
     struct ratelimit *limit; /* for all channels of this session */
     int (*run)(struct ferry_session *session, struct ferry_error *err);
     pthread_t thread;
     int64_t started_ns, started_cpu_ns;
     int64_t steps_ns[SESSION_STEPS];        /* the session thread's own; 0: not come */
+    uint64_t load_ns;                       /* likewise: before SESSION_READY, as the destination says */
     atomic_uint_fast64_t downtime_limit_ns; /* live options, as they are now */
     atomic_uint_fast64_t give_up_after;
+    atomic_uint_fast64_t compress; /* enum compress_choice */
+
+    bool is_source;
+    struct notes notes; /* the session thread's own, until it has ended */
+    struct session_leftover left;
 
     pthread_mutex_t lock; /* guards progress */
     pthread_cond_t changed;
     struct session_progress progress;
+    const char *compress_fixed;           /* why `compress` stays as it is; NULL: it can change; under lock */
+    struct ferry_channel_stats *channels; /* owned; under lock */
+    unsigned channels_count;
 };
 
-/* Everything is copied or referenced; the thread runs `run`.  NULL with @err set. */
+/**
+ * session_new() - a session without its thread
+ * @chan: NULL for one that has a door
+ *
+ * Everything is copied or referenced; the thread will run `run`.  NULL with @err set.
+ */
+struct ferry_session *session_new(struct ferry_guest *guest, struct ferry_channel *chan,
+                                  const struct ferry_options *options,
+                                  int (*run)(struct ferry_session *session, struct ferry_error *err),
+                                  struct ferry_error *err);
+
+/* Start its thread.  Returns @session, or NULL with @err set and @session gone, but for the listener at its door. */
+struct ferry_session *session_go(struct ferry_session *session, struct ferry_error *err);
+
+/* Both at once. */
 struct ferry_session *session_start(struct ferry_guest *guest, struct ferry_channel *chan,
                                     const struct ferry_options *options,
                                     int (*run)(struct ferry_session *session, struct ferry_error *err),
@@ -62,9 +107,36 @@ struct ferry_session *session_start(struct ferry_guest *guest, struct ferry_chan
 /* Go to the next phase.  -ECANCELED when somebody asked to give up. */
 int session_enter(struct ferry_session *session, enum ferry_phase phase, struct ferry_error *err);
 
+/* A cancel is to end what @gather collects; NULL: no more.  -ECANCELED when somebody asked to give up before. */
+int session_collect_with(struct ferry_session *session, struct gather *gather, struct ferry_error *err);
+
+/* The source has come in through the door, on @chan: the migration begins now.  -ECANCELED likewise. */
+int session_come_in(struct ferry_session *session, struct ferry_channel *chan, struct ferry_error *err);
+
+/* From here on @chan, which is layered over the channel so far and keeps it alive, is the session's; takes it. */
+void session_adopt(struct ferry_session *session, struct ferry_channel *chan);
+
+/* From here on option `compress` stays as it is, and this is why; a sentence that stays. */
+void session_fix_compress(struct ferry_session *session, const char *why);
+
+/* Note what connections it has; copied. */
+void session_note_channels(struct ferry_session *session, const struct ferry_channel_stats *channels, unsigned count);
+
 /* From here on a cancel comes too late.  -ECANCELED when it came before: then stop and undo, or, where the last byte
  * is out already, go on all the same. */
 int session_commit(struct ferry_session *session, struct ferry_error *err);
+
+/* After the end: it has become another, @why (0: completed). */
+void session_end_anew(struct ferry_session *session, const struct ferry_error *why);
+
+/* Somebody asked to give up. */
+bool session_cancelled(struct ferry_session *session);
+
+/* From here on a cancel stops reading alone, so that the other side can still be told. */
+void session_cancel_reading(struct ferry_session *session);
+
+/* A step towards the right to run was taken: whoever wants to know (options_set_steps()) is told. */
+void session_at(const struct ferry_session *session, const char *step);
 
 /* It is now.  Steps that never come count as come with the one before them. */
 void session_note_step(struct ferry_session *session, enum session_step step);

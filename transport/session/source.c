@@ -17,8 +17,11 @@
 #include "ram_section.h"
 #include "section.h"
 #include "session.h"
+#include "source_mapped.h"
+#include "source_pages.h"
 #include "source_peer.h"
 #include "state_sections.h"
+#include "uri.h"
 #include "writer.h"
 
 #include <errno.h>
@@ -33,6 +36,8 @@ struct source {
     struct ferry_guest *guest;
     struct ferry_writer *writer;
     struct source_peer peer;
+    struct source_mapped mapped;
+    struct source_pages pages;
     struct precopy precopy;
     struct departure departure;
     uint64_t device_bytes; /* of state, estimated before and known after it was sent */
@@ -42,15 +47,35 @@ struct source {
 /* Who are you, and will you take this guest?  Only then does anything begin here. */
 static int source_introduce(struct source *source, struct ferry_error *err)
 {
-    int ret = source_peer_open(&source->peer, source->session, source->writer, err);
+    int ret = source_mapped_wanted(&source->mapped, source->session, err);
 
+    if (ret == 0)
+        ret = source_pages_wanted(&source->pages, source->session, err);
+    if (ret == 0)
+        ret = source_peer_open(&source->peer, source->session, source->writer, &source->pages, err);
     if (ret == 0)
         ret = state_sections_size(source->guest, &source->device_bytes, err);
     if (ret < 0)
         return ret;
     section_put_header(source->writer);
     section_put_configuration(source->writer, source->guest->machine);
+    if (source_mapped_is_on(&source->mapped))
+        source_mapped_announce(&source->mapped, source->writer);
     return source_peer_agree(&source->peer, err);
+}
+
+/* A section of memory ends.  What page channels have carried so far belongs before its end. */
+static int put_section_end(struct source *source, struct ferry_error *err)
+{
+    int ret = 0;
+
+    if (source->pages.count > 0) {
+        ret = source_pages_sync(&source->pages, err);
+        ram_put_mark(source->writer);
+    }
+    ram_put_eos(source->writer);
+    section_put_footer(source->writer, RAM_SECTION_ID);
+    return ret;
 }
 
 static int source_setup(struct source *source, struct ferry_error *err)
@@ -64,13 +89,20 @@ static int source_setup(struct source *source, struct ferry_error *err)
         ret = departure_begin(&source->departure, session, writer, err);
     if (ret == 0)
         ret = precopy_begin(&source->precopy, source->guest, session->options.tracker, writer, err);
+    if (ret == 0)
+        ret = source_pages_open(&source->pages, &source->precopy.walk, err);
     if (ret < 0)
         return ret;
     section_put_first(writer, SECTION_START, RAM_SECTION_ID, RAM_SECTION_NAME, 0, RAM_SECTION_VERSION);
-    ram_put_blocks(writer, &source->guest->ram);
-    ram_put_eos(writer);
-    section_put_footer(writer, RAM_SECTION_ID);
-    ret = departure_setup(&source->departure, RAM_SECTION_ID + 1, err);
+    if (source_mapped_is_on(&source->mapped))
+        ret = source_mapped_put_blocks(&source->mapped, &source->precopy.walk, writer, err);
+    else
+        ram_put_blocks(writer, &source->guest->ram);
+    if (ret < 0)
+        return ret;
+    ret = put_section_end(source, err);
+    if (ret == 0)
+        ret = departure_setup(&source->departure, RAM_SECTION_ID + 1, err);
     if (ret == 0)
         ret = ferry_writer_flush(writer, err);
     stats = session_stats_lock(session);
@@ -83,14 +115,28 @@ static int source_setup(struct source *source, struct ferry_error *err)
 
 static void note_pages(struct source *source)
 {
-    struct ferry_stats *stats = session_stats_lock(source->session);
+    struct mapped_figures mapped;
+    struct page_figures channels;
+    struct ferry_stats *stats;
 
-    stats->ram.remaining_bytes = source->precopy.pending_pages * FERRY_PAGE_BYTES;
-    stats->ram.normal_pages = source->precopy.normal;
-    stats->ram.zero_pages = source->precopy.zero;
-    stats->wire.bytes = writer_flushed(source->writer);
+    source_mapped_figures(&source->mapped, &mapped);
+    source_pages_total(&source->pages, &channels);
+    stats = session_stats_lock(source->session);
+    stats->ram.remaining_bytes = walk_pending(&source->precopy.walk) * FERRY_PAGE_BYTES;
+    stats->ram.normal_pages = source->precopy.normal + channels.content_pages + mapped.content_pages;
+    stats->ram.zero_pages = source->precopy.zero + channels.zero_pages + mapped.zero_pages;
+    stats->wire.bytes = writer_flushed(source->writer) + channels.bytes + mapped.bytes;
+    source->precopy.channel_bytes = channels.bytes + mapped.bytes;
+    if (source_mapped_is_on(&source->mapped))
+        mapped_stats(&mapped, stats);
     departure_stats(&source->departure, stats);
     session_stats_unlock(source->session);
+}
+
+/* For people: not as often as pages go. */
+static void note_channels(struct source *source)
+{
+    source_pages_note(&source->pages, writer_flushed(source->writer));
 }
 
 static void note_round(struct source *source, const struct converge_figures *figures,
@@ -108,17 +154,42 @@ static void note_round(struct source *source, const struct converge_figures *fig
     session_stats_unlock(source->session);
 }
 
+/* Page channels do the work; once nothing is left, a section says so.  Meanwhile the main stream is for devices. */
+static int send_over_channels(struct source *source, enum section_type type, bool *more, struct ferry_error *err)
+{
+    int ret;
+
+    do {
+        source_peer_lend(&source->peer);
+        ret = source_pages_work(&source->pages, PART_NS, more, err);
+        source_peer_claim(&source->peer);
+        note_pages(source);
+        if (ret == 0 && *more)
+            ret = source_peer_look(&source->peer, err);
+    } while (ret == 0 && *more && type == SECTION_END);
+    if (ret < 0 || *more)
+        return ret;
+    section_put_next(source->writer, type, RAM_SECTION_ID);
+    return put_section_end(source, err);
+}
+
 /* One PART or END section: pages until none is left, or, in a PART, until it has grown for long enough. */
 static int send_section(struct source *source, enum section_type type, bool *more, struct ferry_error *err)
 {
     int64_t until = type == SECTION_PART ? clock_now_ns() + PART_NS : INT64_MAX;
     int ret;
 
+    if (source->pages.count > 0)
+        return send_over_channels(source, type, more, err);
     section_put_next(source->writer, type, RAM_SECTION_ID);
     do {
-        *more = precopy_send_some(&source->precopy);
+        if (source_mapped_is_on(&source->mapped)) {
+            ret = source_mapped_work(&source->mapped, type, PART_NS, more, err);
+        } else {
+            *more = precopy_send_some(&source->precopy);
+            ret = ferry_writer_status(source->writer, err);
+        }
         note_pages(source);
-        ret = ferry_writer_status(source->writer, err);
     } while (ret == 0 && *more && clock_now_ns() < until);
     ram_put_eos(source->writer);
     section_put_footer(source->writer, RAM_SECTION_ID);
@@ -164,6 +235,7 @@ static int source_round(struct source *source, struct converge_decision *decisio
     if (ret < 0)
         return ret;
     note_pages(source);
+    note_channels(source);
     note_round(source, &figures, decision);
     return hopeless(source, &figures, decision, err);
 }
@@ -200,6 +272,7 @@ static int source_stop(struct source *source, struct ferry_error *err)
     ret = guest_stop(source->guest, err);
     source_peer_claim(&source->peer);
     session_note_step(source->session, SESSION_STOPPED);
+    session_at(source->session, "stopped");
     return ret == 0 ? departure_stopped(&source->departure, err) : ret;
 }
 
@@ -210,14 +283,18 @@ static int source_switch(struct source *source, struct ferry_error *err)
     struct ferry_stats *stats;
     uint64_t changed;
     bool more;
-    int ret = source_stop(source, err);
+    int ret = source_peer_about_to_stop(&source->peer, err);
 
     if (ret == 0)
-        ret = source_peer_prepare(&source->peer, err);
+        ret = source_stop(source, err);
+    if (ret == 0)
+        source_peer_prepare(&source->peer);
     if (ret == 0)
         ret = precopy_sync(&source->precopy, &changed, err);
     if (ret == 0)
         ret = send_section(source, SECTION_END, &more, err);
+    if (ret == 0)
+        ret = source_pages_finish(&source->pages, err);
     session_note_step(session, SESSION_PAGES_PUT);
     if (ret == 0)
         ret = departure_complete(&source->departure, err);
@@ -231,6 +308,7 @@ static int source_switch(struct source *source, struct ferry_error *err)
     stats->wire.device_bytes = source->device_bytes;
     session_stats_unlock(session);
     note_pages(source);
+    note_channels(source);
     return ret;
 }
 
@@ -254,9 +332,37 @@ static void source_undo(struct source *source, struct ferry_error *err)
 {
     struct ferry_error restart;
 
+    if (source->stopped)
+        session_at(source->session, "restarting");
     if (source->stopped && guest_start(source->guest, &restart) < 0)
         log_warn(LOG_SESSION, "the guest could not be started again: %s", restart.text);
     source_peer_failed(&source->peer, err);
+}
+
+/* Nothing is said in the clear, where that was asked for. */
+static int source_secure(struct ferry_session *session, struct ferry_error *err)
+{
+    const char *uri = session->uri ? session->uri : ferry_channel_label(session->chan);
+    int64_t until = clock_now_ns() + (int64_t)session->options.setup_timeout_ns;
+    struct ferry_error why = { .errnum = -EAGAIN };
+    struct ferry_channel *chan;
+    struct watchdog *dog;
+    int ret = secure_open(&session->secure, &session->options, FERRY_SIDE_SOURCE, err);
+
+    if (ret < 0 || !secure_is_on(&session->secure))
+        return ret;
+    dog = watchdog_new(&why);
+    chan = dog ? secure_wrap(&session->secure, ferry_channel_ref(session->chan), uri, dog, until, &why) : NULL;
+    watchdog_free(dog);
+    if (chan) {
+        session_adopt(session, chan);
+        return 0;
+    }
+    if (dog)
+        ferry_channel_unref(session->chan);
+    if (err)
+        *err = why;
+    return why.errnum;
 }
 
 static int source_run(struct ferry_session *session, struct ferry_error *err)
@@ -264,10 +370,15 @@ static int source_run(struct ferry_session *session, struct ferry_error *err)
     struct source source = { .session = session, .guest = session->guest };
     int ret;
 
+    ret = source_secure(session, err);
+    if (ret < 0) {
+        session_error_where(session, FERRY_SIDE_SOURCE, err);
+        return session_result(ret, err);
+    }
     source.writer = ferry_writer_new(session->chan, err);
     if (!source.writer)
         return -ENOMEM;
-    writer_set_limit(source.writer, session->limit);
+    writer_set_limit(source.writer, session->limit, RATELIMIT_URGENT);
     ret = source_migrate(&source, err);
     if (ret < 0)
         session_error_where(session, FERRY_SIDE_SOURCE, err);
@@ -275,6 +386,8 @@ static int source_run(struct ferry_session *session, struct ferry_error *err)
         source_undo(&source, err);
     departure_end(&source.departure, ret, ret < 0 && ret != -EOWNERDEAD);
     source_peer_close(&source.peer);
+    source_mapped_close(&source.mapped);
+    source_pages_close(&source.pages);
     precopy_end(&source.precopy);
     ferry_writer_free(source.writer);
     if (ret < 0)
@@ -282,15 +395,62 @@ static int source_run(struct ferry_session *session, struct ferry_error *err)
     return session_result(ret, err);
 }
 
+static bool may_be_sent_over(struct ferry_guest *guest, struct ferry_channel *chan, struct ferry_error *err)
+{
+    if (ferry_channel_directions(chan) & FERRY_WRITE)
+        return departure_allowed(guest, err) == 0;
+    ferry_error_set_code(err, FERRY_E_ONE_WAY_CHANNEL, -EINVAL, "%s: cannot be written, so nothing can be sent",
+                         ferry_channel_label(chan));
+    return false;
+}
+
 struct ferry_session *ferry_source_start(struct ferry_guest *guest, struct ferry_channel *chan,
                                          const struct ferry_options *options, struct ferry_error *err)
 {
-    if (!(ferry_channel_directions(chan) & FERRY_WRITE)) {
-        ferry_error_set_code(err, FERRY_E_ONE_WAY_CHANNEL, -EINVAL, "%s: cannot be written, so nothing can be sent",
-                             ferry_channel_label(chan));
+    return may_be_sent_over(guest, chan, err) ? session_start(guest, chan, options, source_run, err) : NULL;
+}
+
+static bool is_for_many(const char *text)
+{
+    struct uri uri;
+    bool many;
+
+    if (uri_parse(text, &uri, NULL) < 0)
+        return false;
+    many = uri.kind == URI_TCP || uri.kind == URI_UNIX || uri.kind == URI_VSOCK;
+    uri_clear(&uri);
+    return many;
+}
+
+/* Takes the reference to @chan. */
+static struct ferry_session *start_at(struct ferry_guest *guest, struct ferry_channel *chan, const char *uri,
+                                      const struct ferry_options *options, struct ferry_error *err)
+{
+    struct ferry_session *session = NULL;
+
+    if (may_be_sent_over(guest, chan, err))
+        session = session_new(guest, chan, options, source_run, err);
+    ferry_channel_unref(chan);
+    if (!session)
         return NULL;
-    }
-    if (departure_allowed(guest, err) < 0)
-        return NULL;
-    return session_start(guest, chan, options, source_run, err);
+    if (is_for_many(uri))
+        session->uri = strdup(uri);
+    return session_go(session, err);
+}
+
+static uint64_t connect_timeout_ns(const struct ferry_options *options)
+{
+    struct ferry_options *defaults = options ? NULL : ferry_options_new();
+    uint64_t ns = options ? options->connect_timeout_ns : defaults ? defaults->connect_timeout_ns : 0;
+
+    ferry_options_free(defaults);
+    return ns;
+}
+
+struct ferry_session *ferry_source_connect(struct ferry_guest *guest, const char *uri,
+                                           const struct ferry_options *options, struct ferry_error *err)
+{
+    struct ferry_channel *chan = ferry_channel_connect(uri, (int)(connect_timeout_ns(options) / NS_PER_MS), err);
+
+    return chan ? start_at(guest, chan, uri, options, err) : NULL;
 }

@@ -7,6 +7,7 @@
 #include "dial.h"
 #include "error_wire.h"
 #include "guest_manifest.h"
+#include "handover.h"
 #include "hello.h"
 #include "log.h"
 #include "section.h"
@@ -82,18 +83,23 @@ static int choose_dialect(struct source_peer *peer, struct ferry_error *err)
     }
 }
 
-static int say_hello(struct source_peer *peer, struct ferry_error *err)
+static int say_hello(struct source_peer *peer, struct source_pages *pages, struct ferry_error *err)
 {
     struct ferry_session *session = peer->session;
     struct hello_answer answer;
     struct hello hello;
-    int ret = dial_introduce(&session->options, 1, &hello, err);
+    int ret = dial_introduce(&session->options, 1 + pages->count, &hello, err);
 
     if (ret == 0)
-        ret = dial_greet(session->chan, &hello, peer->dog, (int64_t)session->options.setup_timeout_ns, &answer, err);
+        ret = handover_begin(peer, hello.session, err);
     if (ret == 0)
-        session_note_peer(session, "ferry", answer.protocol, answer.device);
-    return ret;
+        ret = dial_greet(session->chan, &hello, peer->dog, (int64_t)session->options.setup_timeout_ns, &answer, err);
+    if (ret < 0)
+        return ret;
+    session_at(session, "answered");
+    memcpy(peer->nonce, answer.nonce, sizeof(peer->nonce));
+    session_note_peer(session, "ferry", answer.protocol, answer.device);
+    return source_pages_dial(pages, &hello, peer->dog, err);
 }
 
 /* The thread that listens, and in the ferry dialect the one that watches. */
@@ -113,7 +119,7 @@ static int listen_back(struct source_peer *peer, struct ferry_error *err)
 }
 
 int source_peer_open(struct source_peer *peer, struct ferry_session *session, struct ferry_writer *writer,
-                     struct ferry_error *err)
+                     struct source_pages *pages, struct ferry_error *err)
 {
     int ret;
 
@@ -121,16 +127,26 @@ int source_peer_open(struct source_peer *peer, struct ferry_session *session, st
     pthread_mutex_init(&peer->stream_lock, NULL);
     pthread_mutex_lock(&peer->stream_lock);
     peer->session = session;
+    session->is_source = true;
     peer->writer = writer;
     ret = choose_dialect(peer, err);
     if (ret < 0)
         return ret;
+    peer->dog = watchdog_new(err);
+    if (!peer->dog)
+        return -EAGAIN;
     if (!peer->ferry) {
+        if (*session->options.journal)
+            return ferry_error_set_code(err, FERRY_E_JOURNAL, -EINVAL,
+                                        "%s: the qemu dialect has no answer that a journal could keep",
+                                        ferry_channel_label(session->chan));
         session_note_peer(session, "qemu", 0, 0);
+        ret = source_pages_dial(pages, NULL, peer->dog, err);
+        if (ret < 0)
+            return ret;
         return ferry_channel_answers(session->chan) && session->options.return_path ? listen_back(peer, err) : 0;
     }
-    peer->dog = watchdog_new(err);
-    ret = peer->dog ? say_hello(peer, err) : -EAGAIN;
+    ret = say_hello(peer, pages, err);
     return ret == 0 ? listen_back(peer, err) : ret;
 }
 
@@ -244,53 +260,17 @@ bool source_peer_acked(const struct source_peer *peer)
     return peer->link && link_wait(peer->link, LINK_SWITCHOVER_ACK, 0, NULL) == 0;
 }
 
-int source_peer_prepare(struct source_peer *peer, struct ferry_error *err)
+int source_peer_about_to_stop(struct source_peer *peer, struct ferry_error *err)
 {
-    int ret;
+    return handover_choose(peer, err);
+}
 
-    if (!peer->ferry)
-        return 0;
-    ret = hello_random(peer->token, err);
-    if (ret < 0)
-        return ret;
-    link_expect_token(peer->link, peer->token);
-    section_put_ferry(peer->writer, FERRY_ITEM_PREPARE, peer->token, sizeof(peer->token));
-    return 0;
+void source_peer_prepare(struct source_peer *peer)
+{
+    handover_prepare(peer);
 }
 
 /* ---- the end --------------------------------------------------------------------------------------------------- */
-
-static int uncertain(struct source_peer *peer, const char *what, struct ferry_error *err)
-{
-    ferry_error_prefix(err, "%s", what);
-    ferry_error_code(err, FERRY_E_UNCERTAIN);
-    ferry_error_hint(err, "look whether the guest runs at the destination before starting it here");
-    log_warn(LOG_SESSION, "%s: it is uncertain who runs the guest", ferry_channel_label(peer->session->chan));
-    err->errnum = -EOWNERDEAD;
-    return -EOWNERDEAD;
-}
-
-/* Everything is there and checked: give it the right to run, and wait until it does. */
-static int commit(struct source_peer *peer, struct ferry_error *err)
-{
-    struct ferry_session *session = peer->session;
-    int64_t limit = (int64_t)session->options.lost_after_ns;
-    int ret = link_wait(peer->link, LINK_READY, FERRY_NO_DEADLINE, err);
-
-    if (ret == 0)
-        ret = session_commit(session, err);
-    if (ret < 0)
-        return ret;
-    session_note_step(session, SESSION_READY);
-    section_put_ferry(peer->writer, FERRY_ITEM_COMMIT, peer->token, sizeof(peer->token));
-    ret = ferry_writer_flush(peer->writer, err);
-    if (ret == 0)
-        ret = link_wait(peer->link, LINK_RUNNING, clock_now_ns() + limit, err);
-    if (ret < 0)
-        return uncertain(peer, "the right to run was given away, but no word came that the guest runs", err);
-    session_note_step(session, SESSION_RUNNING);
-    return 0;
-}
 
 /* The plain dialect: bytes that were taken are all one can know, unless a return path says more. */
 static int finish_plain(struct source_peer *peer, struct ferry_error *err)
@@ -302,7 +282,7 @@ static int finish_plain(struct source_peer *peer, struct ferry_error *err)
         ret = link_wait(peer->link, LINK_SHUT, FERRY_NO_DEADLINE, err);
         session_commit(session, NULL);
         if (ret < 0 && ret != -EREMOTEIO)
-            return uncertain(peer, "everything was sent, but no word came that it was loaded", err);
+            return handover_uncertain(peer, "everything was sent, but no word came that it was loaded", err);
         return ret;
     }
     if (session_commit(session, NULL) < 0)
@@ -320,7 +300,8 @@ int source_peer_hand_over(struct source_peer *peer, struct ferry_error *err)
     if (ret < 0)
         return ret;
     session_note_step(peer->session, SESSION_SENT);
-    return peer->ferry ? commit(peer, err) : finish_plain(peer, err);
+    session_at(peer->session, "sent");
+    return peer->ferry ? handover(peer, err) : finish_plain(peer, err);
 }
 
 static bool channel_broke(const struct ferry_error *err)
@@ -334,10 +315,13 @@ void source_peer_failed(struct source_peer *peer, struct ferry_error *err)
     struct ferry_error why;
     size_t bytes;
 
+    if (!peer->session)
+        return; /* never opened */
+    handover_failed(peer);
     if (!peer->link || !err)
         return;
     /* The destination sends its reason and then closes, so the reason may still be on its way. */
-    if (channel_broke(err))
+    if (channel_broke(err) || peer->declined)
         link_wait(peer->link, LINK_RUNNING, clock_now_ns() + CAUSE_WAIT_NS, NULL);
     if (link_status(peer->link, &why) < 0) {
         if (channel_broke(err) || why.from_peer)

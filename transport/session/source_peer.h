@@ -15,6 +15,7 @@
 #include "link.h"
 #include "liveness.h"
 #include "session.h"
+#include "source_pages.h"
 #include "watchdog.h"
 
 #include <ferry/stream.h>
@@ -29,12 +30,14 @@ struct source_peer {
     pthread_mutex_t
         stream_lock; /* who may write to the main stream: the migration thread, or, while it lends it, beats */
     uint32_t pings;
+    uint8_t nonce[RETURN_PATH_NONCE_BYTES]; /* of the destination's answer */
     uint8_t token[RETURN_PATH_TOKEN_BYTES];
+    bool declined; /* the destination gave the guest back */
 };
 
-/* Choose the dialect and begin.  On failure, too, source_peer_close() it. */
+/* Choose the dialect, begin, and connect @pages.  On failure, too, source_peer_close() it. */
 int source_peer_open(struct source_peer *peer, struct ferry_session *session, struct ferry_writer *writer,
-                     struct ferry_error *err);
+                     struct source_pages *pages, struct ferry_error *err);
 /* A zeroed one is legal. */
 void source_peer_close(struct source_peer *peer);
 
@@ -55,8 +58,11 @@ void source_peer_claim(struct source_peer *peer);
 /* Whether the destination has said that all initial data of devices is there. */
 bool source_peer_acked(const struct source_peer *peer);
 
+/* The guest is about to be stopped. */
+int source_peer_about_to_stop(struct source_peer *peer, struct ferry_error *err);
+
 /* The guest stands still: the switch begins. */
-int source_peer_prepare(struct source_peer *peer, struct ferry_error *err);
+void source_peer_prepare(struct source_peer *peer);
 
 /**
  * source_peer_hand_over() - everything is put up to the end of the description: flush it and let the destination run

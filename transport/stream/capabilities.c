@@ -7,7 +7,7 @@
 #include <string.h>
 
 static const struct ferry_capability_info protocol[] = {
-    { "packet-v2", "page packets with sequence number, round, codec and checksum", CAPABILITY_PACKET_V2, false, false },
+    { "packet-v2", "page packets with sequence number, round, codec and checksum", CAPABILITY_PACKET_V2, true, true },
     { "ack", "the destination says how far each connection's pages have come", CAPABILITY_ACK, false, false },
     { "sized-sections", "a section says its length, so an unknown one can be refused by name",
       CAPABILITY_SIZED_SECTIONS, false, false },
@@ -16,7 +16,7 @@ static const struct ferry_capability_info protocol[] = {
     { "error-text", "the first error crosses the wire, so that both ends report the same", CAPABILITY_ERROR_TEXT, true,
       true },
     { "heartbeat", "a silent peer is noticed long before TCP would", CAPABILITY_HEARTBEAT, true, true },
-    { "large-batch", "page batches of more than 128 pages", CAPABILITY_LARGE_BATCH, false, false },
+    { "large-batch", "page batches of more than 128 pages", CAPABILITY_LARGE_BATCH, true, true },
 };
 
 static const struct ferry_capability_info device[] = {

@@ -15,7 +15,7 @@
 #include <stddef.h>
 
 /* Room for any error of ours. */
-#define ERROR_WIRE_MAX 1024
+#define ERROR_WIRE_MAX 1536
 
 /**
  * error_encode() - write @err to @to

@@ -130,11 +130,12 @@ int hello_refuse(struct ferry_channel *chan, const struct hello_refusal *refusal
 
 /**
  * hello_receive_answer() - what the destination says to @hello
+ * @first: set to its first bytes, whatever they are, for who can tell what they are instead; zeros: they did not come
  *
  * Returns 0 with *answer; -EPERM when it refuses, with its sentence and hint in @err; -EPROTO when the answer makes no
  * sense, agrees to what was not offered, or when the peer does not speak this dialect at all.
  */
-int hello_receive_answer(struct ferry_channel *chan, const struct hello *hello, struct hello_answer *answer,
-                         struct ferry_error *err);
+int hello_receive_answer(struct ferry_channel *chan, const struct hello *hello, uint8_t first[HELLO_PEEK_BYTES],
+                         struct hello_answer *answer, struct ferry_error *err);
 
 #endif

@@ -116,15 +116,16 @@ static int refused(const struct ferry_error *why, struct ferry_error *err)
     return -EPERM;
 }
 
-int hello_receive_answer(struct ferry_channel *chan, const struct hello *hello, struct hello_answer *answer,
-                         struct ferry_error *err)
+int hello_receive_answer(struct ferry_channel *chan, const struct hello *hello, uint8_t first[HELLO_PEEK_BYTES],
+                         struct hello_answer *answer, struct ferry_error *err)
 {
-    uint8_t data[ANSWER_MAX_BYTES];
+    uint8_t data[ANSWER_MAX_BYTES] = { 0 };
     struct hello_refusal refusal = { 0 };
     struct hello_answer got = { 0 };
     ssize_t bytes = receive_answer(chan, data, err);
     int ret;
 
+    memcpy(first, data, HELLO_PEEK_BYTES);
     if (bytes < 0)
         return (int)bytes;
     ret = hello_decode_answer(data, (size_t)bytes, &got, &refusal, err);

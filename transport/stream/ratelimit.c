@@ -7,6 +7,8 @@
  *      |ooooooooooooo|
  *      '------.------'                 A draw takes what is there once it is worth a system call (2 ms of the rate or
  *             v draw                   all that is wanted), so that a slow limit does not become many tiny writes.
+ *
+ *      queue: main, channel 3, channel 0, ...     First come, first served; what is urgent comes next to first.
  */
 #include "ratelimit.h"
 
@@ -15,14 +17,24 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <sys/queue.h>
 
 #define DEPTH_MS  5
 #define WORTH_MS  2
 #define MIN_DEPTH 1024
 
+/* Lies on the stack of the thread that waits. */
+struct drawer {
+    TAILQ_ENTRY(drawer) place;
+    pthread_cond_t turn;
+    enum ratelimit_class class;
+};
+
 struct ratelimit {
     pthread_mutex_t lock; /* guards all below */
-    pthread_cond_t changed;
+    pthread_condattr_t monotonic;
+    TAILQ_HEAD(, drawer) queue; /* only the first draws; whoever leaves wakes the next */
+    enum ratelimit_class last;  /* who drew last */
     uint64_t rate;
     double level;   /* bytes in the bucket */
     int64_t filled; /* when level was right */
@@ -32,15 +44,13 @@ struct ratelimit {
 struct ratelimit *ratelimit_new(uint64_t bytes_per_sec)
 {
     struct ratelimit *limit = calloc(1, sizeof(*limit));
-    pthread_condattr_t attr;
 
     if (!limit)
         return NULL;
     pthread_mutex_init(&limit->lock, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&limit->changed, &attr);
-    pthread_condattr_destroy(&attr);
+    pthread_condattr_init(&limit->monotonic);
+    pthread_condattr_setclock(&limit->monotonic, CLOCK_MONOTONIC);
+    TAILQ_INIT(&limit->queue);
     limit->rate = bytes_per_sec;
     limit->filled = clock_now_ns();
     return limit;
@@ -50,16 +60,25 @@ void ratelimit_free(struct ratelimit *limit)
 {
     if (!limit)
         return;
-    pthread_cond_destroy(&limit->changed);
+    pthread_condattr_destroy(&limit->monotonic);
     pthread_mutex_destroy(&limit->lock);
     free(limit);
+}
+
+/* With the lock held. */
+static void wake_all(struct ratelimit *limit)
+{
+    struct drawer *drawer;
+
+    TAILQ_FOREACH (drawer, &limit->queue, place)
+        pthread_cond_signal(&drawer->turn);
 }
 
 void ratelimit_set(struct ratelimit *limit, uint64_t bytes_per_sec)
 {
     pthread_mutex_lock(&limit->lock);
     limit->rate = bytes_per_sec;
-    pthread_cond_broadcast(&limit->changed);
+    wake_all(limit);
     pthread_mutex_unlock(&limit->lock);
 }
 
@@ -77,7 +96,7 @@ void ratelimit_release(struct ratelimit *limit)
 {
     pthread_mutex_lock(&limit->lock);
     limit->released = true;
-    pthread_cond_broadcast(&limit->changed);
+    wake_all(limit);
     pthread_mutex_unlock(&limit->lock);
 }
 
@@ -97,27 +116,78 @@ static void refill(struct ratelimit *limit, int64_t now)
     limit->filled = now;
 }
 
-size_t ratelimit_draw(struct ratelimit *limit, size_t want)
+/* With the lock held: nobody has to wait. */
+static bool is_open(const struct ratelimit *limit)
+{
+    return limit->released || limit->rate == RATELIMIT_UNLIMITED;
+}
+
+/* With the lock held: a part of @want; 0: not before *when. */
+static size_t take(struct ratelimit *limit, size_t want, struct timespec *when)
+{
+    double worth = at_least((double)limit->rate * WORTH_MS / 1000, MIN_DEPTH / 2.0);
+    int64_t now = clock_now_ns();
+    size_t grant;
+
+    if ((double)want < worth)
+        worth = (double)want;
+    refill(limit, now);
+    *when = clock_timespec(now + 1 + (int64_t)((worth - limit->level) * NS_PER_SEC / (double)limit->rate));
+    if (limit->level < worth)
+        return 0;
+    grant = limit->level < (double)want ? (size_t)limit->level : want;
+    limit->level -= (double)grant;
+    return grant;
+}
+
+/* With the lock held.  Whoever is urgent goes to the front, but not twice in front of the same. */
+static void join(struct ratelimit *limit, struct drawer *me)
+{
+    struct drawer *first = TAILQ_FIRST(&limit->queue);
+
+    if (me->class != RATELIMIT_URGENT || !first)
+        TAILQ_INSERT_TAIL(&limit->queue, me, place);
+    else if (limit->last == RATELIMIT_URGENT)
+        TAILQ_INSERT_AFTER(&limit->queue, first, me, place);
+    else
+        TAILQ_INSERT_HEAD(&limit->queue, me, place);
+}
+
+static void leave(struct ratelimit *limit, struct drawer *me)
+{
+    TAILQ_REMOVE(&limit->queue, me, place);
+    limit->last = me->class;
+    if (!TAILQ_EMPTY(&limit->queue))
+        pthread_cond_signal(&TAILQ_FIRST(&limit->queue)->turn);
+}
+
+/* With the lock held: in the queue until there is something for the caller. */
+static size_t draw_in_turn(struct ratelimit *limit, enum ratelimit_class class, size_t want)
+{
+    struct drawer me = { .class = class };
+    size_t grant = 0;
+    struct timespec when;
+
+    pthread_cond_init(&me.turn, &limit->monotonic);
+    join(limit, &me);
+    while (!is_open(limit) && grant == 0) {
+        if (TAILQ_FIRST(&limit->queue) != &me)
+            pthread_cond_wait(&me.turn, &limit->lock);
+        else if ((grant = take(limit, want, &when)) == 0)
+            pthread_cond_timedwait(&me.turn, &limit->lock, &when);
+    }
+    leave(limit, &me);
+    pthread_cond_destroy(&me.turn);
+    return grant ? grant : want;
+}
+
+size_t ratelimit_draw(struct ratelimit *limit, enum ratelimit_class class, size_t want)
 {
     size_t grant = want;
 
     pthread_mutex_lock(&limit->lock);
-    while (!limit->released && limit->rate != RATELIMIT_UNLIMITED) {
-        double worth = at_least((double)limit->rate * WORTH_MS / 1000, MIN_DEPTH / 2.0);
-        int64_t now = clock_now_ns();
-        struct timespec when;
-
-        if ((double)want < worth)
-            worth = (double)want;
-        refill(limit, now);
-        if (limit->level >= worth) {
-            grant = limit->level < (double)want ? (size_t)limit->level : want;
-            limit->level -= (double)grant;
-            break;
-        }
-        when = clock_timespec(now + 1 + (int64_t)((worth - limit->level) * NS_PER_SEC / (double)limit->rate));
-        pthread_cond_timedwait(&limit->changed, &limit->lock, &when);
-    }
+    if (!is_open(limit))
+        grant = draw_in_turn(limit, class, want);
     if (limit->rate == RATELIMIT_UNLIMITED)
         limit->filled = clock_now_ns();
     pthread_mutex_unlock(&limit->lock);

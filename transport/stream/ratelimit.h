@@ -22,8 +22,13 @@ void ratelimit_free(struct ratelimit *limit);
 void ratelimit_set(struct ratelimit *limit, uint64_t bytes_per_sec);
 uint64_t ratelimit_get(struct ratelimit *limit);
 
+enum ratelimit_class {
+    RATELIMIT_PAGES,  /* those who wait draw in turn: nobody starves */
+    RATELIMIT_URGENT, /* device state: waits for one draw of the others at most, and they for one of its */
+};
+
 /* Wait until some of @want bytes may go; returns how many (1 to @want). */
-size_t ratelimit_draw(struct ratelimit *limit, size_t want);
+size_t ratelimit_draw(struct ratelimit *limit, enum ratelimit_class class, size_t want);
 
 /* Let everybody through, now and later: the session is being cancelled and its channels are shut down. */
 void ratelimit_release(struct ratelimit *limit);

@@ -10,6 +10,7 @@
 #include "reader.h"
 
 #include "bytes.h"
+#include "channel.h"
 #include "clock.h"
 #include "iov.h"
 #include "log.h"
@@ -419,6 +420,38 @@ void reader_unread(struct ferry_reader *reader, const struct iovec *iov, int cou
     reader->start = 0;
     reader->end = bytes + left;
     reader->offset -= bytes;
+}
+
+int reader_position(struct ferry_reader *reader, uint64_t *position)
+{
+    struct ferry_error err;
+    int ret = channel_tell(reader->chan, FERRY_READ, position, &err);
+
+    if (reader->error.errnum)
+        return reader->error.errnum;
+    if (ret < 0)
+        return reader_fail_why(reader, ret, &err);
+    *position -= buffered(reader);
+    return 0;
+}
+
+int reader_seek(struct ferry_reader *reader, uint64_t position)
+{
+    struct ferry_error err;
+    uint64_t now;
+    int ret = reader_position(reader, &now);
+
+    if (ret == 0 && position < now)
+        return ferry_reader_fail(reader, -EPROTO, "the stream would go back to byte %" PRIu64 " of its file", position);
+    if (ret < 0)
+        return ret;
+    ret = channel_seek(reader->chan, FERRY_READ, position, &err);
+    if (ret < 0)
+        return reader_fail_why(reader, ret, &err);
+    reader->start = reader->end = 0;
+    reader->ended = false;
+    reader->offset += position - now;
+    return 0;
 }
 
 struct ferry_writer *ferry_reader_return_path(struct ferry_reader *reader, struct ferry_error *err)

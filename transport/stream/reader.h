@@ -55,6 +55,12 @@ void reader_count_from(struct ferry_reader *reader, uint64_t offset);
  */
 bool reader_pardon(struct ferry_reader *reader);
 
+/* The position in the file of what is read next; -ENOTSUP where the channel has none.  0 or the reader's error. */
+int reader_position(struct ferry_reader *reader, uint64_t *position);
+
+/* Go on at @position of the file, behind what was consumed; what lies in between counts as consumed. */
+int reader_seek(struct ferry_reader *reader, uint64_t position);
+
 struct ferry_channel *reader_channel(const struct ferry_reader *reader);
 
 /**

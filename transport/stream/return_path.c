@@ -97,6 +97,12 @@ int return_path_token(struct return_path *path, enum return_path_type type,
     return return_path_send(path, type, payload, sizeof(payload), err);
 }
 
+int return_path_declined(struct return_path *path, const uint8_t token[RETURN_PATH_TOKEN_BYTES],
+                         struct ferry_error *err)
+{
+    return return_path_send(path, RETURN_PATH_DECLINED, token, RETURN_PATH_TOKEN_BYTES, err);
+}
+
 /* ---- receiving ------------------------------------------------------------------------------------------------- */
 
 static void decode_be32(struct return_path_message *message)
@@ -109,9 +115,14 @@ static void decode_counter(struct return_path_message *message)
     message->counter = load_be64(message->payload);
 }
 
-static void decode_token(struct return_path_message *message)
+static void decode_declined(struct return_path_message *message)
 {
     memcpy(message->token, message->payload, sizeof(message->token));
+}
+
+static void decode_token(struct return_path_message *message)
+{
+    decode_declined(message);
     message->counter = load_be64(message->payload + sizeof(message->token));
 }
 
@@ -143,6 +154,7 @@ static const struct row {
     { RETURN_PATH_WATERMARK, "watermark", 8, 8, -1, decode_counter },
     { RETURN_PATH_HEARTBEAT, "heartbeat", 8, 8, -1, decode_counter },
     { RETURN_PATH_ERROR, "error", 1, RETURN_PATH_FERRY_MAX, -1, NULL },
+    { RETURN_PATH_DECLINED, "declined", 16, 16, -1, decode_declined },
 };
 
 static const struct row *find_row(uint16_t type)

@@ -23,14 +23,16 @@ enum return_path_type {
     RETURN_PATH_AGREED =
         0x4601, /* the manifest fits, if devices are sent in the versions named here (state/manifest.h) */
     RETURN_PATH_REFUSED = 0x4602,   /* be16 count, then each reason: be16 length, text */
-    RETURN_PATH_READY = 0x4603,     /* token, be64 ns from PREPARE to ready */
+    RETURN_PATH_READY = 0x4603,     /* token, be64 ns from the last byte before it to ready */
     RETURN_PATH_RUNNING = 0x4604,   /* token, be64 ns from COMMIT to running */
     RETURN_PATH_WATERMARK = 0x4605, /* be64 bytes of the main stream that were loaded */
     RETURN_PATH_HEARTBEAT = 0x4606, /* be64 counter */
     RETURN_PATH_ERROR = 0x4607,     /* an encoded error: the destination gives up, and why */
+    RETURN_PATH_DECLINED = 0x4608,  /* token: the destination has noted that it will never start this guest */
 };
 
 #define RETURN_PATH_TOKEN_BYTES 16
+#define RETURN_PATH_NONCE_BYTES 8     /* of these, the first of the destination's nonce */
 #define RETURN_PATH_QEMU_MAX    512   /* bytes of payload in one of QEMU's messages */
 #define RETURN_PATH_FERRY_MAX   60000 /* in one of ours */
 
@@ -50,16 +52,18 @@ int return_path_shut(struct return_path *path, uint32_t status, struct ferry_err
 int return_path_counter(struct return_path *path, enum return_path_type type, uint64_t value, struct ferry_error *err);
 int return_path_token(struct return_path *path, enum return_path_type type,
                       const uint8_t token[RETURN_PATH_TOKEN_BYTES], uint64_t ns, struct ferry_error *err);
+int return_path_declined(struct return_path *path, const uint8_t token[RETURN_PATH_TOKEN_BYTES],
+                         struct ferry_error *err);
 
 /* ---- source: receiving ----------------------------------------------------------------------------------------- */
 
 struct return_path_message {
     uint16_t type;
     uint16_t bytes;
-    uint32_t value;   /* SHUT PONG RESUME_ACK */
-    uint64_t counter; /* READY RUNNING WATERMARK HEARTBEAT; REQ_PAGES: start */
-    uint32_t length;  /* REQ_PAGES */
-    uint8_t token[RETURN_PATH_TOKEN_BYTES];
+    uint32_t value;                         /* SHUT PONG RESUME_ACK */
+    uint64_t counter;                       /* READY RUNNING WATERMARK HEARTBEAT; REQ_PAGES: start */
+    uint32_t length;                        /* REQ_PAGES */
+    uint8_t token[RETURN_PATH_TOKEN_BYTES]; /* READY RUNNING DECLINED */
     char block[256];                        /* REQ_PAGES_ID RECV_BITMAP */
     uint8_t payload[RETURN_PATH_FERRY_MAX]; /* REFUSED ERROR: undecoded */
 };

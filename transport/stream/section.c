@@ -11,6 +11,9 @@
 #include <inttypes.h>
 #include <string.h>
 
+#define CAPABILITIES_SUBSECTION "configuration/capabilities"
+#define SUBSECTION_VERSION      1
+
 /* ---- header ---------------------------------------------------------------------------------------------------- */
 
 void section_put_header(struct ferry_writer *writer)
@@ -49,6 +52,16 @@ void section_put_configuration(struct ferry_writer *writer, const char *machine)
     ferry_put_u8(writer, SECTION_CONFIGURATION);
     ferry_put_be32(writer, (uint32_t)bytes);
     ferry_put_bytes(writer, machine, bytes);
+}
+
+void section_put_capabilities(struct ferry_writer *writer, const char *const *names, unsigned count)
+{
+    ferry_put_u8(writer, SECTION_SUBSECTION);
+    ferry_put_cstr8(writer, CAPABILITIES_SUBSECTION);
+    ferry_put_be32(writer, SUBSECTION_VERSION);
+    ferry_put_be32(writer, count);
+    for (unsigned i = 0; i < count; i++)
+        ferry_put_cstr8(writer, names[i]);
 }
 
 static int get_capabilities(struct ferry_reader *reader, struct section_configuration *config)
@@ -90,7 +103,7 @@ static const struct {
     const char *name;
     int (*get)(struct ferry_reader *reader, struct section_configuration *config);
 } subsections[] = {
-    { "configuration/capabilities", get_capabilities },
+    { CAPABILITIES_SUBSECTION, get_capabilities },
     { "configuration/target-page-bits", get_page_bits },
     { "configuration/uuid", get_uuid },
 };
@@ -105,7 +118,7 @@ static int get_subsection(struct ferry_reader *reader, struct section_configurat
         ret = ferry_get_be32(reader, &version);
     if (ret < 0)
         return ret;
-    if (version != 1)
+    if (version != SUBSECTION_VERSION)
         return reader_fail_code(reader, FERRY_E_UNKNOWN_CAPABILITY, name, -EPROTO,
                                 "subsection '%s' has version %" PRIu32 ", only 1 is understood", name, version);
     for (size_t i = 0; i < sizeof(subsections) / sizeof(subsections[0]); i++)

@@ -84,6 +84,8 @@ struct section_item {
 
 void section_put_header(struct ferry_writer *writer);
 void section_put_configuration(struct ferry_writer *writer, const char *machine);
+/* Directly after it: what the destination must have, too. */
+void section_put_capabilities(struct ferry_writer *writer, const char *const *names, unsigned count);
 /* START or FULL */
 void section_put_first(struct ferry_writer *writer, enum section_type type, uint32_t id, const char *idstr,
                        uint32_t instance_id, uint32_t version_id);

@@ -12,11 +12,14 @@
 #include "writer.h"
 
 #include "bytes.h"
+#include "channel.h"
 #include "iov.h"
 #include "log.h"
 
 #include <errno.h>
+#include <ferry/zero_copy.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,7 +28,8 @@
 
 struct ferry_writer {
     struct ferry_channel *chan;
-    struct ratelimit *limit;  /* borrowed, may be NULL */
+    struct ratelimit *limit; /* borrowed, may be NULL */
+    enum ratelimit_class class;
     struct ferry_error error; /* the first; errnum 0: none */
     uint64_t offset;          /* bytes put */
     uint64_t flushed;         /* bytes the channel took */
@@ -33,6 +37,7 @@ struct ferry_writer {
     int count;                /* elements in use */
     size_t small_used;
     struct iovec iov[WRITER_IOVS];
+    bool lent[WRITER_IOVS]; /* of each element: it stays after the flush */
     uint8_t small[WRITER_SMALL_BYTES];
 };
 
@@ -57,9 +62,10 @@ void ferry_writer_free(struct ferry_writer *writer)
     free(writer);
 }
 
-void writer_set_limit(struct ferry_writer *writer, struct ratelimit *limit)
+void writer_set_limit(struct ferry_writer *writer, struct ratelimit *limit, enum ratelimit_class class)
 {
     writer->limit = limit;
+    writer->class = class;
 }
 
 uint64_t writer_flushed(const struct ferry_writer *writer)
@@ -90,9 +96,29 @@ int ferry_writer_status(const struct ferry_writer *writer, struct ferry_error *e
     return writer->error.errnum;
 }
 
+/* How many of @count elements from @iov on go the same way: lent or not. */
+static int same_way(const struct ferry_writer *writer, const struct iovec *iov, int count)
+{
+    const bool *lent = writer->lent + (iov - writer->iov);
+    int same = 1;
+
+    while (same < count && lent[same] == lent[0])
+        same++;
+    return same;
+}
+
+static bool has_zero_copy(const struct ferry_writer *writer)
+{
+    struct ferry_zero_copy_figures figures;
+
+    ferry_channel_zero_copy(writer->chan, &figures);
+    return figures.state == FERRY_ZERO_COPY_ON;
+}
+
 /* Write all of @iov, in pieces as the limit grants them. */
 static int write_limited(struct ferry_writer *writer, struct iovec *iov, int count)
 {
+    bool lending = has_zero_copy(writer);
     size_t granted = 0;
 
     while (count > 0) {
@@ -103,10 +129,13 @@ static int write_limited(struct ferry_writer *writer, struct iovec *iov, int cou
         if (granted == 0) {
             granted = iov_bytes(iov, count);
             if (writer->limit)
-                granted = ratelimit_draw(writer->limit, granted);
+                granted = ratelimit_draw(writer->limit, writer->class, granted);
         }
-        used = iov_limit(iov, count, granted, &cut);
-        done = ferry_channel_writev(writer->chan, iov, used, &writer->error);
+        used = iov_limit(iov, lending ? same_way(writer, iov, count) : count, granted, &cut);
+        if (lending && writer->lent[iov - writer->iov])
+            done = ferry_channel_writev_lent(writer->chan, iov, used, &writer->error);
+        else
+            done = ferry_channel_writev(writer->chan, iov, used, &writer->error);
         iov_uncut(iov, used, cut);
         if (done < 0)
             return (int)done;
@@ -137,16 +166,36 @@ int ferry_writer_flush(struct ferry_writer *writer, struct ferry_error *err)
     return ferry_writer_status(writer, err);
 }
 
+int writer_position(struct ferry_writer *writer, uint64_t *position, struct ferry_error *err)
+{
+    int ret = ferry_writer_flush(writer, err);
+
+    return ret == 0 ? channel_tell(writer->chan, FERRY_WRITE, position, err) : ret;
+}
+
+int writer_seek(struct ferry_writer *writer, uint64_t position, struct ferry_error *err)
+{
+    uint64_t now;
+    int ret = writer_position(writer, &now, err);
+
+    if (ret == 0)
+        ret = channel_seek(writer->chan, FERRY_WRITE, position, err);
+    if (ret == 0)
+        writer->offset += position - now;
+    return ret;
+}
+
 /* Append to iov[], joining what touches the last element in memory. */
-static void append(struct ferry_writer *writer, const void *data, size_t bytes)
+static void append(struct ferry_writer *writer, const void *data, size_t bytes, bool lent)
 {
     struct iovec *last = writer->count > 0 ? &writer->iov[writer->count - 1] : NULL;
 
-    if (last && (const uint8_t *)last->iov_base + last->iov_len == data) {
+    if (last && (const uint8_t *)last->iov_base + last->iov_len == data && writer->lent[writer->count - 1] == lent) {
         last->iov_len += bytes;
     } else {
         writer->iov[writer->count].iov_base = (void *)data;
         writer->iov[writer->count].iov_len = bytes;
+        writer->lent[writer->count] = lent;
         writer->count++;
     }
     writer->gathered += bytes;
@@ -162,7 +211,7 @@ uint8_t *writer_reserve(struct ferry_writer *writer, size_t bytes)
         flush(writer);
     room = writer->small + writer->small_used;
     writer->small_used += bytes;
-    append(writer, room, bytes);
+    append(writer, room, bytes, false);
     return room;
 }
 
@@ -214,11 +263,28 @@ void ferry_put_cstr8(struct ferry_writer *writer, const char *text)
     ferry_put_bytes(writer, text, bytes);
 }
 
-void ferry_put_ref(struct ferry_writer *writer, const void *data, size_t bytes)
+static void refer(struct ferry_writer *writer, const void *data, size_t bytes, bool lent)
 {
     if (writer->count == WRITER_IOVS || writer->gathered >= WRITER_GATHER_BYTES || writer->error.errnum)
         flush(writer);
-    append(writer, data, bytes);
+    append(writer, data, bytes, lent);
+}
+
+void ferry_put_ref(struct ferry_writer *writer, const void *data, size_t bytes)
+{
+    refer(writer, data, bytes, false);
+}
+
+void writer_put_lent(struct ferry_writer *writer, const void *data, size_t bytes)
+{
+    refer(writer, data, bytes, true);
+}
+
+int writer_sync(struct ferry_writer *writer, struct ferry_error *err)
+{
+    int ret = ferry_writer_flush(writer, err);
+
+    return ret == 0 ? ferry_channel_sync(writer->chan, err) : ret;
 }
 
 struct ferry_reader *ferry_writer_return_path(struct ferry_writer *writer, struct ferry_error *err)

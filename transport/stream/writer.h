@@ -14,7 +14,7 @@
 #define WRITER_RESERVE_BYTES 4096
 
 /* Everything that is flushed draws from @limit first (borrowed; NULL: no limit). */
-void writer_set_limit(struct ferry_writer *writer, struct ratelimit *limit);
+void writer_set_limit(struct ferry_writer *writer, struct ratelimit *limit, enum ratelimit_class class);
 
 /**
  * writer_reserve() - room for @bytes in a row, which count as put
@@ -24,8 +24,28 @@ void writer_set_limit(struct ferry_writer *writer, struct ratelimit *limit);
  */
 uint8_t *writer_reserve(struct ferry_writer *writer, size_t bytes);
 
+/**
+ * writer_put_lent() - ferry_put_ref() of memory that stays mapped until writer_sync()
+ *
+ * It may change meanwhile.  On a channel with zero copy (ferry/zero_copy.h) it goes out as it lies.
+ */
+void writer_put_lent(struct ferry_writer *writer, const void *data, size_t bytes);
+
+/* Flush, and wait until nothing that was lent is needed any more. */
+int writer_sync(struct ferry_writer *writer, struct ferry_error *err);
+
 /* Bytes handed to the channel so far. */
 uint64_t writer_flushed(const struct ferry_writer *writer);
+
+/**
+ * writer_position() - the position in the file of what is put next
+ *
+ * Flushes.  -ENOTSUP where the channel has no positions.
+ */
+int writer_position(struct ferry_writer *writer, uint64_t *position, struct ferry_error *err);
+
+/* Flush, and go on at @position of the file; what lies in between counts as put, not as flushed. */
+int writer_seek(struct ferry_writer *writer, uint64_t position, struct ferry_error *err);
 
 struct ferry_channel *writer_channel(const struct ferry_writer *writer);
 

@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* fuzz_codec_lz4.c - any bytes for the codec lz4: refused, or exactly the pages asked for */
+#include "fuzz.h"
+#include "fuzz_codec.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
+{
+    return fuzz_codec(CODEC_LZ4, data, bytes);
+}

@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* fuzz_codec_zstd.c - any bytes for the codec zstd: refused, or exactly the pages asked for */
+#include "fuzz.h"
+#include "fuzz_codec.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
+{
+    return fuzz_codec(CODEC_ZSTD, data, bytes);
+}

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* page_sender.c - what one page channel sends: it takes from the walk until that is empty */
+#include "page_sender.h"
+
+#include "clock.h"
+#include "packet_parts.h"
+#include "writer.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* So many zero pages may wait for company before they are flushed: the other end has something to do with them. */
+#define QUIET_PAGES 8192
+
+int page_sender_init(struct page_sender *sender, struct ferry_channel *chan, unsigned channels, struct page_walk *walk,
+                     const struct page_terms *terms, struct page_codec *codec, struct ferry_error *err)
+{
+    int ret;
+
+    memset(sender, 0, offsetof(struct page_sender, packet));
+    memset(&sender->figures, 0, sizeof(sender->figures));
+    pthread_mutex_init(&sender->lock, NULL);
+    sender->figures.cpu = -1;
+    sender->chan = ferry_channel_ref(chan);
+    sender->walk = walk;
+    sender->codec = codec;
+    sender->terms = *terms;
+    sender->batch.limit = terms->batch_pages;
+    ret = page_encoder_init(&sender->encoder, terms, codec->deltas, channels, err);
+    if (ret < 0)
+        return ret;
+    sender->writer = ferry_writer_new(chan, err);
+    if (!sender->writer)
+        return -ENOMEM;
+    writer_set_limit(sender->writer, terms->limit, RATELIMIT_PAGES);
+    return 0;
+}
+
+void page_sender_clear(struct page_sender *sender)
+{
+    ferry_writer_free(sender->writer);
+    page_encoder_clear(&sender->encoder);
+    ferry_channel_unref(sender->chan);
+    pthread_mutex_destroy(&sender->lock);
+}
+
+void page_sender_figures(struct page_sender *sender, struct page_figures *figures)
+{
+    pthread_mutex_lock(&sender->lock);
+    *figures = sender->figures;
+    pthread_mutex_unlock(&sender->lock);
+}
+
+static void count(struct page_sender *sender, const struct packet *packet)
+{
+    struct page_figures *figures = &sender->figures;
+
+    pthread_mutex_lock(&sender->lock);
+    figures->bytes = ferry_writer_offset(sender->writer);
+    figures->packets++;
+    if (packet->kind == PACKET_PAGES) {
+        figures->content_pages += packet->content_pages;
+        figures->zero_pages += packet->zero_pages;
+        figures->codec_pages[packet->codec] += packet->content_pages;
+        figures->codec_bytes[packet->codec] += packet->payload_bytes;
+    }
+    pthread_mutex_unlock(&sender->lock);
+}
+
+static int flush(struct page_sender *sender, struct ferry_error *err)
+{
+    int ret = ferry_writer_flush(sender->writer, err);
+
+    sender->quiet_pages = 0;
+    if (ret < 0 && err && !err->object[0])
+        ferry_error_object(err, "%s", ferry_channel_label(sender->chan));
+    return ret;
+}
+
+/* The header of sender->packet; its payload follows. */
+static void put_header(struct page_sender *sender)
+{
+    struct packet *packet = &sender->packet;
+
+    packet->sequence = sender->sequence++;
+    packet->round = sender->round;
+    ferry_put_bytes(sender->writer, sender->header, sender->terms.format->encode(packet, sender->header));
+}
+
+int page_sender_finish(struct page_sender *sender, struct ferry_error *err)
+{
+    int ret = writer_sync(sender->writer, err);
+
+    return ret < 0 ? ret : ferry_channel_finish(sender->chan, err);
+}
+
+int page_sender_put(struct page_sender *sender, enum packet_kind kind, struct ferry_error *err)
+{
+    struct packet *packet = &sender->packet;
+
+    packet_reset(packet, kind);
+    put_header(sender);
+    count(sender, packet);
+    return flush(sender, err);
+}
+
+/* ---- pages that were never touched ----------------------------------------------------------------------------- */
+
+static int put_zeros(struct page_sender *sender, struct ferry_error *err)
+{
+    put_header(sender);
+    count(sender, &sender->packet);
+    sender->packet.runs = 0;
+    return flush(sender, err);
+}
+
+/* Returns how many of them the packet takes; 0: it has to go first. */
+static uint64_t add_zeros(struct packet *packet, const struct ram_block *block, uint64_t first, uint64_t pages)
+{
+    if (packet->runs == 0)
+        return packet_from_zeros(packet, block, first, pages);
+    if (packet->block != block || packet->runs == BATCH_PAGES_MAX || pages > PACKET_RUN_PAGES)
+        return 0;
+    packet->run[packet->runs++] = (struct packet_run){ first, pages };
+    packet->zero_pages += pages;
+    return pages;
+}
+
+/* Runs of one block share a packet. */
+static int send_untouched(struct page_sender *sender, const atomic_bool *stop, struct ferry_error *err)
+{
+    const struct ram_block *block;
+    uint64_t first, pages;
+    int ret = 0;
+
+    sender->packet.runs = 0;
+    while (ret == 0 && !atomic_load(stop) && walk_take_untouched(sender->walk, &block, &first, &pages)) {
+        while (ret == 0 && pages > 0) {
+            uint64_t taken = add_zeros(&sender->packet, block, first, pages);
+
+            if (taken == 0)
+                ret = put_zeros(sender, err);
+            first += taken;
+            pages -= taken;
+        }
+    }
+    return ret == 0 && sender->packet.runs > 0 ? put_zeros(sender, err) : ret;
+}
+
+/* ---- the others ------------------------------------------------------------------------------------------------ */
+
+static void sum_pages(struct packet *packet)
+{
+    unsigned at = 0;
+
+    for (unsigned i = 0; i < packet->content_runs; i++) {
+        const uint8_t *page = packet->block->host + (packet->run[i].first << FERRY_PAGE_SHIFT);
+
+        for (uint64_t left = packet->run[i].count; left > 0; left--, page += FERRY_PAGE_BYTES)
+            packet->sum[at++] = packet_sum(page, FERRY_PAGE_BYTES);
+    }
+    packet->summed = true;
+}
+
+static void put_raw(struct page_sender *sender)
+{
+    struct packet *packet = &sender->packet;
+    struct iovec pieces[BATCH_PAGES_MAX];
+    int pieces_count = packet_pieces(packet, pieces, BATCH_PAGES_MAX);
+
+    packet->payload_bytes = (uint32_t)packet->content_pages << FERRY_PAGE_SHIFT;
+    put_header(sender);
+    for (int i = 0; i < pieces_count; i++)
+        writer_put_lent(sender->writer, pieces[i].iov_base, pieces[i].iov_len);
+}
+
+/* The payload is overwritten by the next one. */
+static int put_encoded(struct page_sender *sender, struct ferry_error *err)
+{
+    put_header(sender);
+    ferry_put_ref(sender->writer, sender->encoder.out, sender->packet.payload_bytes);
+    return flush(sender, err);
+}
+
+/* How long the channel took for it is what the choice of codecs goes by. */
+static int put_pages(struct page_sender *sender, bool encoded, struct ferry_error *err)
+{
+    struct page_auto *choice = sender->encoder.choice;
+    uint64_t before = writer_flushed(sender->writer);
+    int64_t began_ns = choice ? clock_now_ns() : 0;
+    int ret = 0;
+
+    if (encoded)
+        ret = put_encoded(sender, err);
+    else
+        put_raw(sender);
+    if (choice && writer_flushed(sender->writer) > before)
+        page_auto_written(choice, writer_flushed(sender->writer) - before, clock_now_ns() - began_ns);
+    return ret;
+}
+
+static int take_up_codec(struct page_sender *sender, struct ferry_error *err)
+{
+    enum codec_id wanted = (enum codec_id)atomic_load(&sender->codec->wanted);
+
+    if (wanted == sender->encoder.codec)
+        return 0;
+    return page_encoder_switch(&sender->encoder, wanted, sender->codec->deltas, err);
+}
+
+static int send_batch(struct page_sender *sender, struct ferry_error *err)
+{
+    struct packet *packet = &sender->packet;
+    int ret = take_up_codec(sender, err);
+
+    if (ret < 0)
+        return ret;
+    packet_from_batch(packet, &sender->batch);
+    if (sender->terms.sums && packet->content_pages > 0)
+        sum_pages(packet);
+    ret = page_encoder_encode(&sender->encoder, packet, sender->first_round, err);
+    if (ret < 0)
+        return ret;
+    ret = put_pages(sender, ret > 0, err);
+    count(sender, packet);
+    sender->quiet_pages += (unsigned)packet->zero_pages;
+    if (ret == 0 && sender->quiet_pages >= QUIET_PAGES)
+        ret = flush(sender, err);
+    return ret < 0 ? ret : ferry_writer_status(sender->writer, err);
+}
+
+int page_sender_run(struct page_sender *sender, const atomic_bool *stop, struct ferry_error *err)
+{
+    int ret = 0;
+
+    if (sender->encoder.choice)
+        page_auto_written(sender->encoder.choice, 0, 0);
+    if (sender->terms.format->zero_runs)
+        ret = send_untouched(sender, stop, err);
+    while (ret == 0 && !atomic_load(stop) && walk_take(sender->walk, &sender->claim, &sender->batch))
+        ret = send_batch(sender, err);
+    return ret == 0 ? flush(sender, err) : ret;
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* channel_stats.h - what is told of each connection of a session */
+#ifndef SESSION_CHANNEL_STATS_H
+#define SESSION_CHANNEL_STATS_H
+
+#include "page_senders.h"
+#include "session.h"
+
+void channel_stats_main(struct ferry_channel_stats *stats, const struct ferry_channel *chan, uint64_t bytes);
+void channel_stats_pages(struct ferry_channel_stats *stats, const struct ferry_channel *chan,
+                         const struct page_figures *figures);
+
+/* What became of zero copy, where it was asked for. */
+void channel_stats_zero_copy(struct ferry_channel_stats *stats, const struct ferry_channel *chan);
+
+#endif

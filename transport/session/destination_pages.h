@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* destination_pages.h - the page channels of a session, as its destination uses them
+ *
+ *      main stream:  block list, mark --> threads begin | pages .. mark: all channels have come to their SYNC | ...
+ *
+ * Page channels are read from the first mark on, when the block list is known.  What a mark is depends on the source:
+ * a record of its own, or, from old QEMUs, the end of every section of memory; the first section tells.  Without page
+ * channels every function does nothing.  Used by the load thread alone.
+ */
+#ifndef SESSION_DESTINATION_PAGES_H
+#define SESSION_DESTINATION_PAGES_H
+
+#include "deadline.h"
+#include "gather.h"
+#include "page_receivers.h"
+#include "ram_section.h"
+#include "session.h"
+
+struct destination_pages {
+    struct ferry_session *session;
+    struct watchdog *dog;
+    struct deadline word; /* once a channel has failed: for the source to say why */
+    unsigned count;
+    struct ferry_channel *chans[HELLO_MAX_PAGES]; /* references */
+    const struct packet_format *format;
+    struct page_receivers *receivers; /* NULL until the first mark */
+    struct ram_map announced;         /* the source's block list, in its order; borrowed from the loader */
+    bool marks_known, marks_are_records;
+};
+
+/* Takes the references of *result.  @dog: borrowed. */
+void destination_pages_take(struct destination_pages *pages, struct ferry_session *session, struct watchdog *dog,
+                            struct gather_result *result);
+
+/* A mark was read: a record of its own, or the end of a section.  @loader: borrowed until destination_pages_close();
+ * its block list gives the numbers that packets call blocks by. */
+int destination_pages_record(struct destination_pages *pages, const struct ram_loader *loader, struct ferry_error *err);
+int destination_pages_section_end(struct destination_pages *pages, const struct ram_loader *loader,
+                                  struct ferry_error *err);
+
+/* All memory has come. */
+int destination_pages_finish(struct destination_pages *pages, struct ferry_error *err);
+
+/* A page channel's own failure is the cause of what the main stream shows: replaces *err by it, unless the source said
+ * why. */
+void destination_pages_cause(struct destination_pages *pages, struct ferry_error *err);
+
+void destination_pages_total(const struct destination_pages *pages, struct page_figures *total);
+
+/* What is to be told of each, the main connection first, which has carried @main_bytes. */
+void destination_pages_note(const struct destination_pages *pages, uint64_t main_bytes);
+
+void destination_pages_close(struct destination_pages *pages);
+
+#endif

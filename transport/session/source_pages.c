@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* source_pages.c - the page channels of a session, as its source uses them */
+#include "source_pages.h"
+
+#include "capabilities.h"
+#include "channel_stats.h"
+#include "clock.h"
+#include "cpu.h"
+#include "dial.h"
+#include "log.h"
+
+#include <errno.h>
+#include <ferry/zero_copy.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Page channels to connect, where it is left to us: how many of them are used is found out (widen.h). */
+#define AUTO_LEAST 2
+#define AUTO_MOST  8
+
+/* What a window must hold to say something about how fast pages go. */
+#define WINDOW_NS    (150 * NS_PER_MS)
+#define WINDOW_BYTES (UINT64_C(1) << 20)
+
+static uint64_t agreed_protocol(struct ferry_session *session)
+{
+    uint64_t protocol = session_stats_lock(session)->peer.protocol;
+
+    session_stats_unlock(session);
+    return protocol;
+}
+
+/* What pages are to go through now. */
+static enum codec_id codec_now(struct ferry_session *session)
+{
+    uint64_t compress = atomic_load(&session->compress);
+
+    return compress == COMPRESS_AUTO ? CODEC_AUTO : (enum codec_id)compress;
+}
+
+static uint64_t auto_count(void)
+{
+    uint64_t processors = (uint64_t)cpu_count();
+
+    return processors < AUTO_LEAST ? AUTO_LEAST : processors > AUTO_MOST ? AUTO_MOST : processors;
+}
+
+int source_pages_wanted(struct source_pages *pages, struct ferry_session *session, struct ferry_error *err)
+{
+    const struct ferry_options *options = &session->options;
+    uint64_t wanted = options->channels;
+    bool raw = codec_now(session) == CODEC_NONE;
+
+    memset(pages, 0, sizeof(*pages));
+    pages->session = session;
+    if (options->mapped_ram == MAPPED_RAM_ON)
+        session_fix_compress(session, "pages in their places in a file go as they are");
+    if (options->mapped_ram == MAPPED_RAM_ON)
+        return 0; /* pages have their places in a file; `channels` is how many threads write them */
+    if (wanted == OPTION_AUTO)
+        wanted = session->uri ? auto_count() : 0;
+    if (wanted == 0 && !raw && session->uri)
+        wanted = 1; /* codecs live on page channels */
+    if (wanted > 0 && !session->uri)
+        return ferry_error_set_code(err, FERRY_E_BAD_OPTION, -EINVAL,
+                                    "%s: page channels need an address that can be connected to several times",
+                                    ferry_channel_label(session->chan));
+    if (!raw && wanted == 0)
+        return ferry_error_set_code(err, FERRY_E_BAD_OPTION, -EINVAL,
+                                    "%s: compression needs page channels, and they need an address that can be "
+                                    "connected to several times",
+                                    ferry_channel_label(session->chan));
+    pages->count = (unsigned)wanted;
+    if (wanted == 0)
+        session_fix_compress(session, "pages are compressed on page channels, and there are none");
+    return 0;
+}
+
+/* What the plain dialect has.  It announces nothing, so nothing is chosen for the other end. */
+static int check_plain(struct source_pages *pages, struct ferry_session *session, struct ferry_error *err)
+{
+    session_fix_compress(session, "in the qemu dialect both ends are told before");
+    if (session->options.channels == OPTION_AUTO && codec_now(session) == CODEC_NONE)
+        pages->count = 0;
+    else if (session->options.channels == OPTION_AUTO)
+        return ferry_error_set_code(err, FERRY_E_BAD_OPTION, -EINVAL,
+                                    "in the qemu dialect both ends must be told how many page channels there are");
+    if (atomic_load(&session->compress) > COMPRESS_ZSTD)
+        return ferry_error_set_code(err, FERRY_E_BAD_OPTION, -EINVAL,
+                                    "the qemu dialect has none, zlib and zstd on page channels, and nothing else");
+    return 0;
+}
+
+int source_pages_dial(struct source_pages *pages, const struct hello *main, struct watchdog *dog,
+                      struct ferry_error *err)
+{
+    struct ferry_session *session = pages->session;
+    struct secure secure = { 0 };
+    struct dial_terms terms = {
+        .uri = session->uri, .options = &session->options, .main = main, .dog = dog, .secure = &secure
+    };
+    int ret;
+
+    if (pages->count == 0)
+        return 0;
+    ret = main ? 0 : check_plain(pages, session, err);
+    if (ret < 0 || pages->count == 0)
+        return ret;
+    if (main && !(agreed_protocol(session) & CAPABILITY_PACKET_V2))
+        return ferry_error_set(err, -ENOTSUP, "%s: the destination has no page channels",
+                               ferry_channel_label(session->chan));
+    pages->chans = calloc(pages->count, sizeof(*pages->chans));
+    if (!pages->chans)
+        return ferry_error_set(err, -ENOMEM, "no memory for %u page channels", pages->count);
+    ret = main ? secure_bind(&secure, &session->secure, session->chan, err) : 0;
+    terms.secure = main ? &secure : &session->secure;
+    if (ret == 0)
+        ret = dial_pages(&terms, pages->count, pages->chans, err);
+    secure_close(&secure);
+    return ret;
+}
+
+/* A channel that has none says so and goes on. */
+static void lend_memory(struct source_pages *pages)
+{
+    struct ferry_error why;
+
+    for (unsigned i = 0; pages->session->options.zero_copy_send && i < pages->count; i++)
+        if (ferry_channel_set_zero_copy(pages->chans[i], true, &why) < 0)
+            log_info(LOG_SESSION, "%s", why.text);
+}
+
+/* 0 is a level of some, and to the codecs the default. */
+static int level_of(uint64_t option)
+{
+    if (option == OPTION_AUTO)
+        return 0;
+    return option == 0 ? CODEC_LEVEL_ZERO : (int)option;
+}
+
+int source_pages_open(struct source_pages *pages, struct page_walk *walk, struct ferry_error *err)
+{
+    struct ferry_session *session = pages->session;
+    const struct ferry_options *options = &session->options;
+    uint64_t agreed = agreed_protocol(session);
+    struct page_terms terms = {
+        .format = agreed & CAPABILITY_PACKET_V2 ? &packet_v2 : &packet_v1,
+        .batch_pages = (unsigned)options->batch_pages,
+        .codec = codec_now(session),
+        .level = level_of(options->compress_level),
+        .sums = options->page_sums == SUMS_ON || (options->page_sums == SUMS_AUTO && !secure_is_on(&session->secure)),
+        .pin = options->pin_threads,
+        .limit = session->limit,
+    };
+
+    if (pages->count == 0)
+        return 0;
+    if (!(agreed & CAPABILITY_LARGE_BATCH) && terms.batch_pages > BATCH_PAGES)
+        terms.batch_pages = BATCH_PAGES;
+    lend_memory(pages);
+    pages->senders = page_senders_new(walk, pages->chans, pages->count, &terms, err);
+    if (!pages->senders)
+        return err && err->errnum ? err->errnum : -ENOMEM;
+    widen_init(&pages->widen, pages->count);
+    if (options->channels == OPTION_AUTO)
+        page_senders_use(pages->senders, pages->widen.used);
+    return 0;
+}
+
+/* For @ns more the channels in use were at work.  Bytes of the guest: those on the wire say little about a codec. */
+static void look_wider(struct source_pages *pages, int64_t ns)
+{
+    struct page_figures total;
+    uint64_t bytes;
+
+    pages->window_ns += ns;
+    if (pages->session->options.channels != OPTION_AUTO || pages->widen.settled || pages->window_ns < WINDOW_NS)
+        return;
+    source_pages_total(pages, &total);
+    bytes = (total.content_pages - pages->window_pages) << FERRY_PAGE_SHIFT;
+    if (bytes < WINDOW_BYTES)
+        return;
+    page_senders_use(pages->senders,
+                     widen_told(&pages->widen, (uint64_t)((double)bytes * NS_PER_SEC / (double)pages->window_ns)));
+    log_debug(LOG_SESSION, "%" PRIu64 " MiB of pages in %" PRId64 " ms: %u of %u page channels from now on",
+              bytes >> 20, pages->window_ns / NS_PER_MS, pages->widen.used, pages->count);
+    pages->window_ns = 0;
+    pages->window_pages = total.content_pages;
+}
+
+int source_pages_work(struct source_pages *pages, int64_t ns, bool *more, struct ferry_error *err)
+{
+    int64_t began_ns = clock_now_ns();
+    int ret;
+
+    *more = false;
+    if (!pages->senders)
+        return 0;
+    ret = page_senders_set_codec(pages->senders, codec_now(pages->session), err);
+    if (ret < 0)
+        return ret;
+    if (!pages->at_work)
+        page_senders_begin(pages->senders, pages->round);
+    pages->at_work = true;
+    ret = page_senders_wait(pages->senders, ns, err);
+    *more = ret == -ETIMEDOUT;
+    pages->at_work = *more;
+    look_wider(pages, clock_now_ns() - began_ns);
+    return *more ? 0 : ret;
+}
+
+int source_pages_sync(struct source_pages *pages, struct ferry_error *err)
+{
+    pages->round++;
+    return pages->senders ? page_senders_sync(pages->senders, err) : 0;
+}
+
+int source_pages_finish(struct source_pages *pages, struct ferry_error *err)
+{
+    return pages->senders ? page_senders_finish(pages->senders, err) : 0;
+}
+
+void source_pages_stop(struct source_pages *pages)
+{
+    if (pages->senders)
+        page_senders_stop(pages->senders);
+}
+
+void source_pages_total(const struct source_pages *pages, struct page_figures *total)
+{
+    memset(total, 0, sizeof(*total));
+    for (unsigned i = 0; pages->senders && i < pages->count; i++) {
+        struct page_figures one;
+
+        page_senders_figures(pages->senders, i, &one);
+        total->bytes += one.bytes;
+        total->content_pages += one.content_pages;
+        total->zero_pages += one.zero_pages;
+    }
+}
+
+void source_pages_note(const struct source_pages *pages, uint64_t main_bytes)
+{
+    struct ferry_session *session = pages->session;
+    struct ferry_channel_stats *stats = calloc(1 + pages->count, sizeof(*stats));
+    unsigned count = 1;
+
+    if (!stats)
+        return;
+    channel_stats_main(&stats[0], session->chan, main_bytes);
+    for (unsigned i = 0; pages->senders && i < pages->count; i++) {
+        struct page_figures one;
+
+        page_senders_figures(pages->senders, i, &one);
+        channel_stats_pages(&stats[count], pages->chans[i], &one);
+        stats[count].unused = session->options.channels == OPTION_AUTO && i >= pages->widen.used;
+        if (session->options.zero_copy_send)
+            channel_stats_zero_copy(&stats[count], pages->chans[i]);
+        count++;
+    }
+    session_note_channels(session, stats, count);
+    free(stats);
+}
+
+void source_pages_close(struct source_pages *pages)
+{
+    page_senders_free(pages->senders);
+    for (unsigned i = 0; pages->chans && i < pages->count; i++)
+        ferry_channel_unref(pages->chans[i]);
+    free(pages->chans);
+    pages->senders = NULL;
+    pages->chans = NULL;
+}

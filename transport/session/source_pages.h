@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* source_pages.h - the page channels of a session, as its source uses them
+ *
+ *      wanted -> dial -> open | round .. sync | round .. sync | last pages, sync | finish
+ *                               begin, work until none is left       mark in the main stream for each sync
+ *
+ * Without page channels (count 0) every function does nothing and says that nothing is left; pages then travel on the
+ * main connection (precopy_send_some()).  Used by the migration thread alone.
+ */
+#ifndef SESSION_SOURCE_PAGES_H
+#define SESSION_SOURCE_PAGES_H
+
+#include "hello.h"
+#include "page_senders.h"
+#include "session.h"
+#include "watchdog.h"
+#include "widen.h"
+
+struct source_pages {
+    struct ferry_session *session;
+    unsigned count;
+    struct ferry_channel **chans; /* owned array of references */
+    struct page_senders *senders; /* NULL until opened */
+    uint32_t round;
+    bool at_work;
+    struct widen widen;    /* where it is left to us how many are used */
+    int64_t window_ns;     /* what it is told next: so long at work ... */
+    uint64_t window_pages; /* ... since so many pages had gone */
+};
+
+/* How many page channels there are to be, by the options and by what the address allows. */
+int source_pages_wanted(struct source_pages *pages, struct ferry_session *session, struct ferry_error *err);
+
+/* Connect them.  @main: what the main connection said; NULL: plain dialect. */
+int source_pages_dial(struct source_pages *pages, const struct hello *main, struct watchdog *dog,
+                      struct ferry_error *err);
+
+/* Threads for them.  @walk: borrowed. */
+int source_pages_open(struct source_pages *pages, struct page_walk *walk, struct ferry_error *err);
+
+/* Work on the current round for at most @ns.  *more: something is left. */
+int source_pages_work(struct source_pages *pages, int64_t ns, bool *more, struct ferry_error *err);
+
+/* The round is over: everything goes before what follows the mark that the caller now puts into the main stream. */
+int source_pages_sync(struct source_pages *pages, struct ferry_error *err);
+
+/* Nothing more comes. */
+int source_pages_finish(struct source_pages *pages, struct ferry_error *err);
+
+/* Wakes whoever is inside. */
+void source_pages_stop(struct source_pages *pages);
+
+/* What all of them have carried so far. */
+void source_pages_total(const struct source_pages *pages, struct page_figures *total);
+
+/* What is to be told of each, the main connection first, which has carried @main_bytes. */
+void source_pages_note(const struct source_pages *pages, uint64_t main_bytes);
+
+void source_pages_close(struct source_pages *pages);
+
+#endif
