@@ -15,6 +15,7 @@ void destination_pages_take(struct destination_pages *pages, struct ferry_sessio
                             struct gather_result *result)
 {
     memset(pages, 0, sizeof(*pages));
+    pthread_mutex_init(&pages->lock, NULL);
     pages->session = session;
     pages->dog = dog;
     pages->format = result->kind == HELLO_KIND_FERRY ? &packet_v2 : &packet_v1;
@@ -30,16 +31,23 @@ static void failed(void *opaque)
     struct destination_pages *pages = opaque;
     struct ferry_channel *chan = pages->session->chan;
 
-    if (pages->format == &packet_v2)
+    pthread_mutex_lock(&pages->lock);
+    if (pages->heard)
+        ; /* the load thread has ended by itself */
+    else if (pages->format == &packet_v2)
         deadline_begin(&pages->word, pages->dog, chan, FERRY_READ, clock_now_ns() + WORD_NS);
     else
         ferry_channel_shutdown(chan, FERRY_READ);
+    pthread_mutex_unlock(&pages->lock);
 }
 
 static void stop_listening(struct destination_pages *pages)
 {
-    (void)!deadline_end(&pages->word, 0, "", NULL);
-    memset(&pages->word, 0, sizeof(pages->word));
+    pthread_mutex_lock(&pages->lock);
+    if (!pages->heard)
+        (void)!deadline_end(&pages->word, 0, "", NULL);
+    pages->heard = true;
+    pthread_mutex_unlock(&pages->lock);
 }
 
 /* v2 numbers blocks as the source's list has them, which need not be the order they were made in here. */

@@ -5,7 +5,7 @@
  *
  * Page channels are read from the first mark on, when the block list is known.  What a mark is depends on the source:
  * a record of its own, or, from old QEMUs, the end of every section of memory; the first section tells.  Without page
- * channels every function does nothing.  Used by the load thread alone.
+ * channels every function does nothing.  Its functions are the load thread's.
  */
 #ifndef SESSION_DESTINATION_PAGES_H
 #define SESSION_DESTINATION_PAGES_H
@@ -16,10 +16,15 @@
 #include "ram_section.h"
 #include "session.h"
 
+#include <pthread.h>
+#include <stdbool.h>
+
 struct destination_pages {
     struct ferry_session *session;
     struct watchdog *dog;
+    pthread_mutex_t lock; /* guards these two: a page channel's thread begins what the load thread ends */
     struct deadline word; /* once a channel has failed: for the source to say why */
+    bool heard;           /* the load thread reads no more */
     unsigned count;
     struct ferry_channel *chans[HELLO_MAX_PAGES]; /* references */
     const struct packet_format *format;

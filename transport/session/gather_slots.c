@@ -283,7 +283,7 @@ unsigned gather_slots_reap(struct gather *gather)
 
     for (unsigned i = 0; i < GATHER_SLOTS; i++) {
         struct gather_slot *slot = &gather->slots[i];
-        struct ferry_channel *chan = slot->chan;
+        struct ferry_channel *chan;
         enum gather_slot_state state;
 
         pthread_mutex_lock(&gather->lock);
@@ -295,6 +295,7 @@ unsigned gather_slots_reap(struct gather *gather)
             continue;
         pthread_join(slot->thread, NULL);
         pthread_mutex_lock(&gather->lock);
+        chan = slot->chan; /* the thread may have wrapped it */
         slot->state = GATHER_FREE;
         slot->chan = NULL;
         pthread_mutex_unlock(&gather->lock);
