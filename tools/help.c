@@ -12,6 +12,7 @@
 #include <string.h>
 
 #define WIDTH       80
+#define CELL_WIDTH  38 /* of two beside each other */
 #define HELP_COLUMN 28
 
 /* @text from HELP_COLUMN on, broken between words; the cursor stands in @column. */
@@ -58,7 +59,9 @@ static void print_settings(FILE *to, const struct args_command *command)
 
         if (!args_has_setting(command, info.name))
             continue;
-        snprintf(cell, sizeof(cell), "--%s %s [%s]", info.name, is_choice ? "WHICH" : info.form, info.default_value);
+        if (snprintf(cell, sizeof(cell), "--%s %s [%s]", info.name, is_choice ? "WHICH" : info.form,
+                     info.default_value) > CELL_WIDTH)
+            snprintf(cell, sizeof(cell), "--%s %s", info.name, is_choice ? "WHICH" : info.form);
         fprintf(to, cells++ % 2 ? "%s\n" : "  %-38s ", cell);
     }
     if (cells % 2)

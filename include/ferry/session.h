@@ -34,9 +34,12 @@ enum ferry_phase {
     FERRY_PHASE_COMPLETED, /* source: all sent; destination: all loaded, the guest runs */
     FERRY_PHASE_CANCELLING,
     FERRY_PHASE_CANCELLED,
-    FERRY_PHASE_FAILED,    /* the guest is at the source */
-    FERRY_PHASE_UNCERTAIN, /* source: the right to run was given away, and no word came that it was taken;
-                            * destination: undecided, all is here but the right to run: ferry_session_settle() */
+    FERRY_PHASE_FAILED,          /* the guest is at the source */
+    FERRY_PHASE_UNCERTAIN,       /* source: the right to run was given away, and no word came that it was taken;
+                                  * destination: undecided, all is here but the right to run: ferry_session_settle() */
+    FERRY_PHASE_POSTCOPY_ACTIVE, /* the guest runs at the destination, the rest of its memory follows */
+    FERRY_PHASE_POSTCOPY_PAUSED, /* that was interrupted: the guest is at the destination, some of its memory is not; it
+                                  * must not be started at the source any more */
 };
 
 /* "setup", "active", ...: QEMU's names. */
@@ -247,6 +250,15 @@ FERRY_API void ferry_session_release(struct ferry_session *session);
  * Returns how many there are, which may be more than @room.  Thread: any.
  */
 FERRY_API unsigned ferry_session_channels(struct ferry_session *session, struct ferry_channel_stats *to, unsigned room);
+
+/**
+ * ferry_session_start_postcopy() - source: let the guest go now; the rest of its memory follows
+ *
+ * Needs the option `postcopy`, which both sides agreed to at the beginning.  Returns at once; the switch comes as soon
+ * as the devices allow it.  Asked before the first page is sent, it comes then.  Harmless when it has been asked before
+ * and after the end.  -EPERM where that was not agreed to.  Thread: any.
+ */
+FERRY_API int ferry_session_start_postcopy(struct ferry_session *session, struct ferry_error *err) FERRY_CHECK;
 
 /* Change a live option of a running session.  Thread: any. */
 FERRY_API int ferry_session_set_option(struct ferry_session *session, const char *name, const char *value,

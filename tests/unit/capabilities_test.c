@@ -14,7 +14,7 @@
 static void the_wire_s_bits_are_frozen(void **state)
 {
     static const char *const protocol[] = { "packet-v2",  "ack",       "sized-sections", "switchover-commit",
-                                            "error-text", "heartbeat", "large-batch" };
+                                            "error-text", "heartbeat", "large-batch",    "postcopy" };
     static const char *const device[] = { "iterative", "switchover-ack", "postcopy-state" };
     struct ferry_capability_info info;
     unsigned i;
@@ -26,7 +26,7 @@ static void the_wire_s_bits_are_frozen(void **state)
         assert_true(info.help[0]);
         assert_true(info.supported || !info.on);
     }
-    assert_int_equal(i, 7);
+    assert_int_equal(i, 8);
     for (i = 0; ferry_capabilities_query(FERRY_DEVICE_CAPABILITIES, i, &info); i++) {
         assert_true(i < sizeof(device) / sizeof(device[0]));
         assert_string_equal(info.name, device[i]);

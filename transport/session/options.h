@@ -45,6 +45,19 @@ enum mapped_ram_choice {
     MAPPED_RAM_OFF,
 };
 
+enum postcopy_choice {
+    POSTCOPY_OFF,
+    POSTCOPY_ON,   /* agreed to; when somebody says so, or after so many rounds or so long */
+    POSTCOPY_AUTO, /* likewise, and when precopy cannot converge */
+    POSTCOPY_NOW,  /* before the first page */
+};
+
+enum preempt_choice {
+    PREEMPT_OFF,
+    PREEMPT_ON,
+    PREEMPT_EARLY, /* connected at the start, ended by an EOS */
+};
+
 enum tls_min_choice {
     TLS_MIN_1_3,
     TLS_MIN_1_2,
@@ -63,6 +76,8 @@ struct options_steps {
 
 struct ferry_options {
     uint64_t max_bandwidth; /* bytes per second; UNITS_UNLIMITED */
+    uint64_t max_postcopy_bandwidth;
+    uint64_t max_total_bandwidth;
     uint64_t downtime_limit_ns;
     uint64_t give_up_after; /* rounds; 0: never */
     uint64_t connect_timeout_ns;
@@ -82,6 +97,11 @@ struct ferry_options {
     uint64_t page_sums;                /* enum sums_choice */
     uint64_t pin_threads;              /* 0 or 1 */
     uint64_t zero_copy_send;           /* 0 or 1 */
+    uint64_t postcopy;                 /* enum postcopy_choice */
+    uint64_t postcopy_after_rounds;    /* 0: never */
+    uint64_t postcopy_after_ns;        /* 0: never */
+    uint64_t postcopy_preempt;         /* enum preempt_choice */
+    uint64_t postcopy_prefetch;        /* pages */
     uint64_t mapped_ram;               /* enum mapped_ram_choice */
     char tls_creds[OPTION_TEXT_BYTES]; /* empty: no TLS */
     char tls_hostname[OPTION_TEXT_BYTES];

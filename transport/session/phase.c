@@ -2,7 +2,7 @@
 /* phase.c - which phase may follow which
  *
  *      none -> setup -> active -> device -> completed | uncertain -> completed | failed (it was settled)
- *                 \        \         \
+ *                 \        \         \ '-> postcopy-active -> completed | postcopy-paused
  *                  '--------'---------'--> failed
  *                  '--------'---------'--> cancelling -> cancelled | failed | completed (it came too late)
  */
@@ -17,21 +17,30 @@ static const unsigned allowed[] = {
     [FERRY_PHASE_NONE] = TO(FERRY_PHASE_SETUP),
     [FERRY_PHASE_SETUP] = TO(FERRY_PHASE_ACTIVE) | ENDS,
     [FERRY_PHASE_ACTIVE] = TO(FERRY_PHASE_DEVICE) | ENDS,
-    [FERRY_PHASE_DEVICE] = TO(FERRY_PHASE_COMPLETED) | TO(FERRY_PHASE_UNCERTAIN) | ENDS,
+    [FERRY_PHASE_DEVICE] =
+        TO(FERRY_PHASE_COMPLETED) | TO(FERRY_PHASE_UNCERTAIN) | TO(FERRY_PHASE_POSTCOPY_ACTIVE) | ENDS,
     [FERRY_PHASE_CANCELLING] =
         TO(FERRY_PHASE_CANCELLED) | TO(FERRY_PHASE_FAILED) | TO(FERRY_PHASE_COMPLETED) | TO(FERRY_PHASE_UNCERTAIN),
     [FERRY_PHASE_COMPLETED] = TO(FERRY_PHASE_FAILED), /* reverted, in the plain dialect */
     [FERRY_PHASE_CANCELLED] = 0,
     [FERRY_PHASE_FAILED] = 0,
     [FERRY_PHASE_UNCERTAIN] = TO(FERRY_PHASE_COMPLETED) | TO(FERRY_PHASE_FAILED),
+    [FERRY_PHASE_POSTCOPY_ACTIVE] = TO(FERRY_PHASE_COMPLETED) | TO(FERRY_PHASE_POSTCOPY_PAUSED),
+    [FERRY_PHASE_POSTCOPY_PAUSED] = 0,
 };
 
 static const char *const names[] = {
-    [FERRY_PHASE_NONE] = "none",           [FERRY_PHASE_SETUP] = "setup",
-    [FERRY_PHASE_ACTIVE] = "active",       [FERRY_PHASE_DEVICE] = "device",
-    [FERRY_PHASE_COMPLETED] = "completed", [FERRY_PHASE_CANCELLING] = "cancelling",
-    [FERRY_PHASE_CANCELLED] = "cancelled", [FERRY_PHASE_FAILED] = "failed",
+    [FERRY_PHASE_NONE] = "none",
+    [FERRY_PHASE_SETUP] = "setup",
+    [FERRY_PHASE_ACTIVE] = "active",
+    [FERRY_PHASE_DEVICE] = "device",
+    [FERRY_PHASE_COMPLETED] = "completed",
+    [FERRY_PHASE_CANCELLING] = "cancelling",
+    [FERRY_PHASE_CANCELLED] = "cancelled",
+    [FERRY_PHASE_FAILED] = "failed",
     [FERRY_PHASE_UNCERTAIN] = "uncertain",
+    [FERRY_PHASE_POSTCOPY_ACTIVE] = "postcopy-active",
+    [FERRY_PHASE_POSTCOPY_PAUSED] = "postcopy-paused",
 };
 
 bool phase_allowed(enum ferry_phase from, enum ferry_phase to)

@@ -232,6 +232,10 @@ static void finish(struct ferry_session *session, int ret, const struct ferry_er
     } else if (ret == -EOWNERDEAD) {
         progress->error = *why;
         move_to(session, FERRY_PHASE_UNCERTAIN, NULL);
+    } else if (ret == -ENOTRECOVERABLE) {
+        progress->error = *why;
+        progress->error.errnum = ret;
+        move_to(session, FERRY_PHASE_POSTCOPY_PAUSED, NULL);
     } else if (progress->cancel) {
         cancelled_error(&progress->error);
         ferry_error_where(&progress->error, why->side, ferry_phase_name(progress->stats.phase));
@@ -294,6 +298,15 @@ static void init_lock(struct ferry_session *session)
     pthread_condattr_destroy(&attr);
 }
 
+/* The rate that holds now.  Called with the lock held, or before the thread runs. */
+static void set_limit(struct ferry_session *session)
+{
+    const struct ferry_options *options = &session->options;
+    uint64_t rate = session->postcopy_runs ? options->max_postcopy_bandwidth : options->max_bandwidth;
+
+    ratelimit_set(session->limit, rate < options->max_total_bandwidth ? rate : options->max_total_bandwidth);
+}
+
 /* Options are the caller's, or the defaults. */
 static int take_options(struct ferry_session *session, const struct ferry_options *options)
 {
@@ -337,10 +350,13 @@ struct ferry_session *session_new(struct ferry_guest *guest, struct ferry_channe
         goto fail;
     atomic_init(&session->downtime_limit_ns, session->options.downtime_limit_ns);
     atomic_init(&session->compress, session->options.compress);
+    atomic_init(&session->postcopy_asked, session->options.postcopy == POSTCOPY_NOW);
     atomic_init(&session->give_up_after, session->options.give_up_after);
     session->limit = ratelimit_new(session->options.max_bandwidth);
-    if (session->limit)
+    if (session->limit) {
+        set_limit(session);
         return session;
+    }
 fail:
     ferry_error_set(err, -ENOMEM, "cannot start a session: no memory");
     destroy(session);
@@ -437,6 +453,23 @@ void ferry_session_stats(struct ferry_session *session, struct ferry_stats *stat
     pthread_mutex_unlock(&session->lock);
 }
 
+void session_limit_postcopy(struct ferry_session *session)
+{
+    pthread_mutex_lock(&session->lock);
+    session->postcopy_runs = true;
+    set_limit(session);
+    pthread_mutex_unlock(&session->lock);
+}
+
+int ferry_session_start_postcopy(struct ferry_session *session, struct ferry_error *err)
+{
+    if (session->options.postcopy == POSTCOPY_OFF)
+        return ferry_error_set_code(err, FERRY_E_BAD_OPTION, -EPERM,
+                                    "this migration was not begun with option 'postcopy'");
+    atomic_store(&session->postcopy_asked, true);
+    return 0;
+}
+
 int ferry_session_set_option(struct ferry_session *session, const char *name, const char *value,
                              struct ferry_error *err)
 {
@@ -451,7 +484,7 @@ int ferry_session_set_option(struct ferry_session *session, const char *name, co
     else
         ret = ferry_options_set(&session->options, name, value, err);
     if (ret == 0) {
-        ratelimit_set(session->limit, session->options.max_bandwidth);
+        set_limit(session);
         atomic_store(&session->downtime_limit_ns, session->options.downtime_limit_ns);
         atomic_store(&session->compress, session->options.compress);
         atomic_store(&session->give_up_after, session->options.give_up_after);

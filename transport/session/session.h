@@ -69,6 +69,7 @@ struct ferry_session {
     atomic_uint_fast64_t downtime_limit_ns; /* live options, as they are now */
     atomic_uint_fast64_t give_up_after;
     atomic_uint_fast64_t compress; /* enum compress_choice */
+    atomic_bool postcopy_asked;    /* by ferry_session_start_postcopy() */
 
     bool is_source;
     struct notes notes; /* the session thread's own, until it has ended */
@@ -77,6 +78,7 @@ struct ferry_session {
     pthread_mutex_t lock; /* guards progress */
     pthread_cond_t changed;
     struct session_progress progress;
+    bool postcopy_runs;                   /* which bandwidth holds; under lock */
     const char *compress_fixed;           /* why `compress` stays as it is; NULL: it can change; under lock */
     struct ferry_channel_stats *channels; /* owned; under lock */
     unsigned channels_count;
@@ -118,6 +120,9 @@ void session_adopt(struct ferry_session *session, struct ferry_channel *chan);
 
 /* From here on option `compress` stays as it is, and this is why; a sentence that stays. */
 void session_fix_compress(struct ferry_session *session, const char *why);
+
+/* From here on the bandwidth of postcopy holds. */
+void session_limit_postcopy(struct ferry_session *session);
 
 /* Note what connections it has; copied. */
 void session_note_channels(struct ferry_session *session, const struct ferry_channel_stats *channels, unsigned count);

@@ -17,13 +17,15 @@ static const struct ferry_capability_info protocol[] = {
       true },
     { "heartbeat", "a silent peer is noticed long before TCP would", CAPABILITY_HEARTBEAT, true, true },
     { "large-batch", "page batches of more than 128 pages", CAPABILITY_LARGE_BATCH, true, true },
+    { "postcopy", "the guest may run at the destination before all of its memory is there", CAPABILITY_POSTCOPY, true,
+      true },
 };
 
 static const struct ferry_capability_info device[] = {
     { "iterative", "devices that send state while the guest runs", CAPABILITY_ITERATIVE, true, true },
     { "switchover-ack", "the switch waits until devices have loaded what they need before it",
       CAPABILITY_SWITCHOVER_ACK, true, true },
-    { "postcopy-state", "devices that send state after the switch", CAPABILITY_POSTCOPY_STATE, false, false },
+    { "postcopy-state", "devices that send state after the switch", CAPABILITY_POSTCOPY_STATE, true, true },
 };
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))

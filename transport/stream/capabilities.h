@@ -13,6 +13,7 @@
 #define CAPABILITY_ERROR_TEXT        (UINT64_C(1) << 4)
 #define CAPABILITY_HEARTBEAT         (UINT64_C(1) << 5)
 #define CAPABILITY_LARGE_BATCH       (UINT64_C(1) << 6)
+#define CAPABILITY_POSTCOPY          (UINT64_C(1) << 7)
 
 /* Of the devices. */
 #define CAPABILITY_ITERATIVE      (UINT64_C(1) << 0)
