@@ -130,6 +130,45 @@ fail:
     return NULL;
 }
 
+static int copy_sockets(const struct ferry_listener *from, struct ferry_listener *to, struct ferry_error *err)
+{
+    to->wake = wait_wake_open();
+    if (to->wake < 0)
+        return channel_errno(from->address, to->wake, err);
+    to->address = strdup(from->address);
+    if (!to->address)
+        return channel_errno(from->address, -ENOMEM, err);
+    for (int i = 0; i < from->count; i++) {
+        int fd = fcntl(from->sockets[i], F_DUPFD_CLOEXEC, 0);
+
+        if (fd < 0)
+            return channel_errno(from->address, -errno, err);
+        to->sockets[to->count++] = fd;
+    }
+    return 0;
+}
+
+struct ferry_listener *listener_again(const struct ferry_listener *listener, struct ferry_error *err)
+{
+    struct ferry_listener *again;
+
+    if (listener->count == 0) {
+        ferry_error_set(err, -EINVAL, "%s: gives one channel only", listener->address);
+        return NULL;
+    }
+    again = calloc(1, sizeof(*again));
+    if (!again) {
+        channel_errno(listener->address, -ENOMEM, err);
+        return NULL;
+    }
+    again->inherited_flags = again->wake = -1;
+    atomic_init(&again->stopped, false);
+    if (copy_sockets(listener, again, err) == 0)
+        return again;
+    ferry_listener_free(again);
+    return NULL;
+}
+
 const char *ferry_listener_address(const struct ferry_listener *listener)
 {
     return listener->address;

@@ -30,6 +30,14 @@ struct ferry_listener {
 struct ferry_channel *listener_accept(struct ferry_listener *listener, int timeout_ms, int wake_fd,
                                       struct ferry_error *err);
 
+/**
+ * listener_again() - another listener on the same sockets
+ *
+ * Who stops or frees it leaves @listener as it was; the name of a unix socket stays @listener's.  Until somebody
+ * accepts there, connections wait in the kernel.  NULL with @err set: -EINVAL where only one connection can come.
+ */
+struct ferry_listener *listener_again(const struct ferry_listener *listener, struct ferry_error *err);
+
 /* Can more than one connection come? */
 bool listener_gives_many(const struct ferry_listener *listener);
 

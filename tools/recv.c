@@ -4,6 +4,7 @@
 #include "commands.h"
 #include "exposed.h"
 #include "listener.h"
+#include "serve.h"
 #include "side.h"
 #include "units.h"
 #include "uri.h"
@@ -14,7 +15,8 @@
 static const struct args_row rows[] = {
     { "guest", "KIND", "what kind of guest comes: pattern, kvm (needed)" },
     { "run-on", "TIME", "let it run for so long and check it again [1s]" },
-    { "timeout", "TIME", "how long to wait for a source [for ever]" },
+    { "timeout", "TIME", "how long to wait for a source, with --serve for each [for ever]" },
+    { "serve", NULL, "one migration after another, until a signal; --json gets a line for each" },
     { "insecure", NULL, "listen where other machines can connect, unencrypted" },
     { NULL },
 };
@@ -27,6 +29,7 @@ static const struct args_command command = {
              "        fd:N  exec:COMMAND  file:PATH[,offset=N]\n",
     .examples = "  ferry recv tcp:127.0.0.1:4444 --guest pattern\n"
                 "  ferry recv tcp::4444 --guest pattern --insecure --json report.json\n"
+                "  ferry recv tcp::4444 --guest pattern --tls-creds keys.psk --serve\n"
                 "  ferry recv exec:'zcat guest.gz' --guest pattern\n",
     .rows = rows,
     .common = side_rows,
@@ -85,7 +88,6 @@ static enum exit_status receive(struct side *side, struct ferry_error *err)
 
     if (args_value(side->args, "timeout"))
         timeout_ms = args_ms(time_given(side, "timeout", 0));
-    announce(side);
     side->session = ferry_destination_listen(bench_guest_ferry(side->guest), side->listener, timeout_ms,
                                              args_options(side->args), err);
     if (!side->session)
@@ -123,8 +125,41 @@ static void format_title(const struct side *side, enum exit_status status, char 
              status == EXIT_DONE ? run_on : "");
 }
 
+/* One migration into the guest that was made, over side->listener. */
+static enum exit_status receive_one(struct side *side, char *title, size_t room)
+{
+    struct ferry_error err = { 0 };
+    enum exit_status status = receive(side, &err);
+
+    title[0] = '\0';
+    if (status != EXIT_DONE)
+        return status;
+    status = judge(side, &err);
+    format_title(side, status, title, room);
+    return status;
+}
+
+/* Opens side->listener.  EXIT_DONE, or what to end with. */
+static enum exit_status listen_at(struct side *side)
+{
+    struct ferry_error err = { 0 };
+
+    side->listener = ferry_listener_open(args_positional(side->args), &err);
+    if (!side->listener)
+        return side_is_usage(&err) ? side_usage(side, &err) : side_end(side, side_failed(side, "listen", &err), NULL);
+    if (!args_value(side->args, "insecure") && !args_encrypts(side->args) && exposed_refuse(side->listener, &err) < 0)
+        return side_usage(side, &err);
+    if (args_value(side->args, "serve") && !listener_gives_many(side->listener)) {
+        ferry_error_set(&err, -EINVAL, "--serve: %s gives one connection only; tcp:, unix: or vsock: is needed",
+                        args_positional(side->args));
+        return side_usage(side, &err);
+    }
+    return EXIT_DONE;
+}
+
 int recv_main(int argc, char **argv)
 {
+    static const struct serve_ops ops = { .make_guest = make_guest, .receive = receive_one };
     struct ferry_error err = { 0 };
     enum exit_status status;
     struct side *side = side_new(&command, "destination", argc, argv, &status);
@@ -136,15 +171,12 @@ int recv_main(int argc, char **argv)
         return side_usage(side, &err);
     if (side_make_guest(side, make_guest, &err) < 0)
         return side_is_usage(&err) ? side_usage(side, &err) : side_end(side, side_failed(side, "guest", &err), NULL);
-    side->listener = ferry_listener_open(args_positional(side->args), &err);
-    if (!side->listener)
-        return side_is_usage(&err) ? side_usage(side, &err) : side_end(side, side_failed(side, "listen", &err), NULL);
-    if (!args_value(side->args, "insecure") && !args_encrypts(side->args) && exposed_refuse(side->listener, &err) < 0)
-        return side_usage(side, &err);
-    status = receive(side, &err);
+    status = listen_at(side);
     if (status != EXIT_DONE)
-        return side_end(side, status, NULL);
-    status = judge(side, &err);
-    format_title(side, status, title, sizeof(title));
-    return side_end(side, status, title);
+        return status;
+    announce(side);
+    if (args_value(side->args, "serve"))
+        return serve(side, &ops);
+    status = receive_one(side, title, sizeof(title));
+    return side_end(side, status, title[0] ? title : NULL);
 }

@@ -246,11 +246,13 @@ enum exit_status side_failed(struct side *side, const char *phase, const struct 
 static void write_json(struct side *side, json_t *report)
 {
     struct ferry_error err;
-    int ret = report_write(side->to.json, report, true, &err);
+    int ret = report_write(side->to.json, report, !side->to.many, &err);
 
-    if (side->to.json != stdout && fclose(side->to.json) == EOF && ret == 0)
-        ret = ferry_error_set(&err, -errno, "the report could not be written: %s", strerror(errno));
-    side->to.json = NULL;
+    if (!side->to.many) {
+        if (side->to.json != stdout && fclose(side->to.json) == EOF && ret == 0)
+            ret = ferry_error_set(&err, -errno, "the report could not be written: %s", strerror(errno));
+        side->to.json = NULL;
+    }
     if (ret < 0)
         fprintf(stderr, "ferry %s: %s\n", args_command(side->args)->name, err.text);
 }
@@ -279,7 +281,7 @@ static void look_at_guest(struct side *side, bool is_source)
     side->report.guest_runs = side->report.guest.beats != before.beats;
 }
 
-enum exit_status side_end(struct side *side, enum exit_status status, const char *title)
+void side_report(struct side *side, const char *title)
 {
     const char *command = args_command(side->args)->name;
     bool is_source = !strcmp(side->report.side, "source");
@@ -301,7 +303,35 @@ enum exit_status side_end(struct side *side, enum exit_status status, const char
     if (side->to.json)
         write_json(side, report);
     side_tell(side, "report", report);
+}
+
+void side_next(struct side *side)
+{
+    const char *name = side->report.side;
+
+    ferry_session_free(side->session);
+    ferry_listener_free(side->listener);
+    bench_guest_free(side->guest);
+    side->session = NULL;
+    side->listener = NULL;
+    side->guest = NULL;
+    side->made = (struct side_made){ 0 };
+    side->report = (struct report){ .side = name };
+    if (side->to.progress) {
+        progress_free(side->to.progress);
+        side->to.progress = progress_new();
+    }
+}
+
+enum exit_status side_close(struct side *side, enum exit_status status)
+{
     if (!side->left_behind)
         side_free(side);
     return status;
+}
+
+enum exit_status side_end(struct side *side, enum exit_status status, const char *title)
+{
+    side_report(side, title);
+    return side_close(side, status);
 }

@@ -4,6 +4,8 @@
  *      side_new --- make a guest, get a channel --- side_migrate --- look at the guest --- side_end
  *         '------------------------------- any failure -------------------------------------^
  *
+ *      one after another: ... side_report --- side_next --- make a guest ... side_close
+ *
  * Besides words for people there may be a line of JSON for each event, for a program that started this one:
  *
  *      {"event": "listening", "address": "tcp:127.0.0.1:40123"}
@@ -39,6 +41,7 @@ struct side_audience {
     struct progress *progress;
     FILE *json, *events;
     bool quiet;
+    bool many; /* reports: each is a line of `json` */
 };
 
 struct side {
@@ -81,7 +84,16 @@ int side_migrate(struct side *side, struct ferry_error *err);
 /* Something failed while @phase was done (NULL: in the session): goes into the report.  Returns EXIT_FAILED. */
 enum exit_status side_failed(struct side *side, const char *phase, const struct ferry_error *err);
 
-/* Reports, under @title where there are words, and frees everything.  Returns @status. */
+/* Reports, under @title where there are words. */
+void side_report(struct side *side, const char *title);
+
+/* Frees guest, session and listener and forgets what was reported: @side is as side_new() made it. */
+void side_next(struct side *side);
+
+/* Frees everything.  Returns @status. */
+enum exit_status side_close(struct side *side, enum exit_status status);
+
+/* Both: side_report() and side_close(). */
 enum exit_status side_end(struct side *side, enum exit_status status, const char *title);
 
 /* Wrong usage that shows only later: says so, frees everything. */

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* listener_test.c - a listener says where it is, serves many, and stops when told */
+#include "listener.h"
+
 #include <ferry/channel.h>
 
 #include <setjmp.h>
@@ -291,6 +293,37 @@ static void an_inherited_listening_socket_listens(void **state)
     close(copy);
 }
 
+static void another_listener_on_the_same_sockets_outlives_neither(void **state)
+{
+    struct ferry_listener *first = must_listen(uri), *again, *third;
+    struct ferry_error err = { 0 };
+
+    again = listener_again(first, &err);
+    third = listener_again(first, &err);
+    assert_non_null(again);
+    assert_non_null(third);
+    assert_string_equal(ferry_listener_address(again), ferry_listener_address(first));
+    assert_reaches(uri, again);
+    ferry_listener_stop(again);
+    ferry_listener_free(again);
+    assert_int_equal(access(path, F_OK), 0);
+    assert_reaches(uri, third);
+    assert_reaches(uri, first);
+    ferry_listener_free(first);
+    assert_int_equal(access(path, F_OK), -1);
+    ferry_listener_free(third);
+}
+
+static void one_channel_has_no_second_listener(void **state)
+{
+    struct ferry_listener *listener = must_listen("exec:true");
+    struct ferry_error err = { 0 };
+
+    assert_null(listener_again(listener, &err));
+    assert_int_equal(err.errnum, -EINVAL);
+    ferry_listener_free(listener);
+}
+
 static void what_is_open_already_is_given_once(void **state)
 {
     struct ferry_error err = { 0 };
@@ -334,6 +367,8 @@ int main(void)
         cmocka_unit_test(a_stale_name_is_replaced_a_live_one_is_not),
         cmocka_unit_test(a_name_taken_over_is_left_alone),
         cmocka_unit_test(an_inherited_listening_socket_listens),
+        cmocka_unit_test(another_listener_on_the_same_sockets_outlives_neither),
+        cmocka_unit_test(one_channel_has_no_second_listener),
         cmocka_unit_test(what_is_open_already_is_given_once),
     };
 
