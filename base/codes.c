@@ -205,6 +205,17 @@ static const struct ferry_code_info rows[] = {
       "Everything else came, but the source never said that all pages had been sent. The guest was not started, for "
       "some of its memory may be old.",
       "look at the report of the source, then try again" },
+    { FERRY_E_POSTCOPY_UNSUPPORTED, -ENOTSUP, "postcopy-unsupported",
+      "the destination cannot run a guest whose memory is still to come",
+      "In postcopy the destination must catch each touch of a page that has not arrived, with userfaultfd, by the "
+      "guest and by the kernel. It is not permitted, this kernel lacks it or a part of it, or a block of memory is of "
+      "a kind that it cannot watch. Nothing was sent yet; the guest goes on at the source.",
+      "run the destination with CAP_SYS_PTRACE or access to /dev/userfaultfd, or migrate without postcopy" },
+    { FERRY_E_PAGES_MISSING, -EPROTO, "pages-missing",
+      "the source ended before all pages of the running guest had come",
+      "The guest runs at the destination, and some pages that it was promised never arrived. Whoever touches one of "
+      "them cannot go on. The source, or what lies between, is broken.",
+      "keep the source's process, which still has the pages, and look at its report" },
 
     { FERRY_E_DEVICE_REFUSED, -EINVAL, "device-refused", "a device did not take its state",
       "The state of a device came whole, but a value in it is out of range, or the device found that it cannot go on "

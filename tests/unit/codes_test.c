@@ -62,6 +62,8 @@ static const struct {
     { 404, "page-not-placed" },
     { 405, "memory-limit" },
     { 406, "memory-incomplete" },
+    { 407, "postcopy-unsupported" },
+    { 408, "pages-missing" },
     { 501, "device-refused" },
     { 502, "device-unmigratable" },
     { 503, "device-not-saved" },
