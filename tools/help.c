@@ -46,26 +46,23 @@ static void print_rows(FILE *to, const struct args_row *rows)
         print_row(to, row->name, row->form, row->help);
 }
 
-/* "--tracker WHICH [auto]": two to a line; `ferry options` says what they do. */
+/* Their names alone: `ferry options` says the rest. */
 static void print_settings(FILE *to, const struct args_command *command)
 {
     struct ferry_option_info info;
-    char cell[WIDTH];
-    unsigned cells = 0;
+    int column = 0;
 
     fprintf(to, "\nOptions of the migration (`ferry options` explains them):\n");
     for (unsigned i = 0; ferry_option_info(i, &info); i++) {
-        bool is_choice = strchr(info.form, '|') != NULL;
+        int wanted = (int)strlen(info.name) + 4;
 
         if (!args_has_setting(command, info.name))
             continue;
-        if (snprintf(cell, sizeof(cell), "--%s %s [%s]", info.name, is_choice ? "WHICH" : info.form,
-                     info.default_value) > CELL_WIDTH)
-            snprintf(cell, sizeof(cell), "--%s %s", info.name, is_choice ? "WHICH" : info.form);
-        fprintf(to, cells++ % 2 ? "%s\n" : "  %-38s ", cell);
+        if (column + wanted > WIDTH)
+            column = fprintf(to, "\n") - 1;
+        column += fprintf(to, "  --%s", info.name);
     }
-    if (cells % 2)
-        fprintf(to, "\n");
+    fprintf(to, "\n");
 }
 
 void help_settings(FILE *to)
