@@ -78,6 +78,14 @@ enum ferry_direction ferry_channel_directions(const struct ferry_channel *chan)
     return chan->directions;
 }
 
+void channel_set_queue(struct ferry_channel *chan, enum channel_queue queue)
+{
+    while (chan && !chan->ops->set_queue)
+        chan = chan->inner;
+    if (chan)
+        chan->ops->set_queue(chan, queue);
+}
+
 bool channel_is_stopped(struct ferry_channel *chan, enum ferry_direction way)
 {
     return atomic_load(&chan->stopped) & way;

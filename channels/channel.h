@@ -20,6 +20,13 @@
 #include <ferry/zero_copy.h>
 #include <stdatomic.h>
 
+/* How much of what is written may wait in this host before it goes. */
+enum channel_queue {
+    CHANNEL_QUEUE_FULL,       /* as much as the kernel likes: the most per second */
+    CHANNEL_QUEUE_URGENT,     /* hardly anything: what is written next must not wait behind what was written before */
+    CHANNEL_QUEUE_BACKGROUND, /* enough to keep the wire busy, and no more: others on the same wire are urgent */
+};
+
 struct channel_ops {
     /* Data.  The first element is never empty, the count never 0 nor above IOV_MAX. */
     ssize_t (*readv)(struct ferry_channel *chan, const struct iovec *iov, int count, struct ferry_error *err);
@@ -49,6 +56,7 @@ struct channel_ops {
     void (*shutdown)(struct ferry_channel *chan, enum ferry_direction how); /* any thread, `stopped` is set already */
     void (*expect)(struct ferry_channel *chan, size_t bytes);               /* reader's thread */
     void (*set_patience)(struct ferry_channel *chan, unsigned ms);
+    void (*set_queue)(struct ferry_channel *chan, enum channel_queue queue);
     void (*close)(struct ferry_channel *chan); /* what the kind holds, perhaps half built; not chan itself */
 };
 
@@ -72,6 +80,14 @@ struct ferry_channel {
  */
 void *channel_new(size_t bytes, const struct channel_ops *ops, enum ferry_direction directions, const char *label,
                   struct ferry_error *err);
+
+/**
+ * channel_set_queue() - how much may wait in the kernel
+ *
+ * A wish: kinds that cannot do it stay as they are.  Writing then blocks sooner, nothing else changes.  The writer's
+ * thread, or before there is one; it may be said again.
+ */
+void channel_set_queue(struct ferry_channel *chan, enum channel_queue queue);
 
 /* Was @way shut down?  For those who transfer by other means than the channel's calls.  Thread: any. */
 bool channel_is_stopped(struct ferry_channel *chan, enum ferry_direction way);

@@ -7,8 +7,11 @@
  * Whoever sends takes for itself: nobody hands work to a thread that must be woken for it.  In the first round the
  * pages that were never touched are known, and are handed out as runs, unread.
  *
- * Threads: walk_take() and walk_take_untouched() any, all at once; the rest belongs to the migration thread, while
- * nobody takes.
+ * In postcopy each page leaves once, and what is one page at the destination (its host page, block.page_size) leaves
+ * through one taker: see "postcopy" below.
+ *
+ * Threads: those that take (walk_take_*) any, all at once; the rest belongs to the migration thread, while nobody
+ * takes, unless it says otherwise.
  */
 #ifndef MEMORY_PAGE_WALK_H
 #define MEMORY_PAGE_WALK_H
@@ -28,6 +31,7 @@ struct walk_claim {
     unsigned sync;  /* of which walk_sync(); older ones are void */
     unsigned block; /* in the walk's map */
     uint64_t page, end;
+    bool whole; /* postcopy: the rest of a host page; its pages are nobody else's any more */
 };
 
 struct page_walk {
@@ -41,6 +45,8 @@ struct page_walk {
     uint64_t page;
     unsigned untouched_block; /* ... and walk_take_untouched() */
     uint64_t untouched_page;
+    bool postcopy;
+    struct walk_claim nobody; /* postcopy: of the one taker that has none of its own */
 };
 
 /* Every page is to be sent.  On failure walk_clear() all the same. */
@@ -56,6 +62,9 @@ void walk_clear(struct page_walk *walk);
  * @claim: the taker's own; NULL: whatever is next
  *
  * The batch comes sorted by batch_split_zero(), which is done outside of the lock.  False when none is left.
+ *
+ * In postcopy a batch of a block with larger host pages holds pages of one of them only, all of it where limit allows
+ * and else a part: the rest is the claim's, and comes with the next calls.  One taker at most may go without a claim.
  */
 bool walk_take(struct page_walk *walk, struct walk_claim *claim, struct page_batch *batch);
 
@@ -70,7 +79,62 @@ bool walk_take_untouched(struct page_walk *walk, const struct ram_block **block,
 /* Ask the trackers; pages become dirty again, and the walk starts from the front.  *changed: how many. */
 int walk_sync(struct page_walk *walk, struct tracker_set *trackers, uint64_t *changed, struct ferry_error *err);
 
-/* How many pages are left.  Thread: any. */
+/* How many pages are left: nobody has taken them yet.  Thread: any. */
 uint64_t walk_pending(struct page_walk *walk);
+
+/* ---- postcopy (page_walk_postcopy.c) --------------------------------------------------------------------------- */
+
+/**
+ * walk_begin_postcopy() - from now on each page leaves once
+ *
+ * The guest stands still and the last walk_sync() is done; none may follow.  A host page with any dirty page becomes
+ * wholly dirty.  What is dirty now, sent and dirtied again or never sent, is what the destination has to discard.
+ * walk_look_untouched() before it is legal and worth it where no round was sent.
+ */
+void walk_begin_postcopy(struct page_walk *walk);
+
+/* What walk_each_dirty_run() tells: @count pages of @block from @first on.  Non-zero ends it. */
+typedef int walk_run_fn(void *opaque, const struct ram_block *block, uint64_t first, uint64_t count);
+
+/**
+ * walk_each_dirty_run() - every run of dirty pages, in the order of blocks and pages; whole host pages in postcopy
+ *
+ * Returns 0 or what @fn returned.  Before anybody takes.
+ */
+int walk_each_dirty_run(struct page_walk *walk, walk_run_fn *fn, void *opaque);
+
+/* How many pages of 4 KiB one page of the destination has. */
+uint64_t walk_host_pages(const struct ram_block *block);
+
+/**
+ * walk_take_host_page() - the host page in which @page lies, if nobody has taken it yet
+ * @claim: the taker's own, empty; what does not fit the batch is its from now on: walk_take_rest()
+ *
+ * False: it is gone, whether sent or in somebody's hands.  Thread: any.
+ */
+bool walk_take_host_page(struct page_walk *walk, struct walk_claim *claim, const struct ram_block *block, uint64_t page,
+                         struct page_batch *batch);
+
+/* What is left of @claim's host page.  False: nothing is. */
+bool walk_take_rest(struct page_walk *walk, struct walk_claim *claim, struct page_batch *batch);
+
+/* Pages near one that was requested: every @stride-th (which may be negative) from @first on, @count of them. */
+struct walk_near {
+    const struct ram_block *block;
+    uint64_t first;
+    int64_t stride;
+    unsigned count;
+};
+
+/**
+ * walk_take_near() - those of @near that nobody has taken yet, at most batch->limit
+ *
+ * @near is moved behind what was looked at; its count is 0 when that was all.  Blocks with host pages larger than 4 KiB
+ * have no such neighbours.  False: none was left.
+ */
+bool walk_take_near(struct page_walk *walk, struct walk_near *near, struct page_batch *batch);
+
+/* walk_take() goes on behind this page's host page; what lies before it is not forgotten.  Thread: any. */
+void walk_jump(struct page_walk *walk, const struct ram_block *block, uint64_t page);
 
 #endif

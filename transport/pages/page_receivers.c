@@ -349,3 +349,24 @@ void page_receivers_free(struct page_receivers *receivers)
     pthread_mutex_destroy(&receivers->lock);
     free(receivers);
 }
+
+void page_receivers_discard(struct page_receivers *receivers, const struct ram_block *block, uint64_t first,
+                            uint64_t count)
+{
+    page_suspects_clear(receivers->suspects, block, first, count);
+}
+
+int page_receivers_begin_postcopy(struct page_receivers *receivers, struct placer *const *views,
+                                  struct ferry_error *err)
+{
+    return ferry_error_set(err, -ENOTSUP, "no postcopy yet");
+}
+
+struct page_receivers *page_receivers_new_postcopy(const struct ram_map *map, struct placer *const *views,
+                                                   struct ferry_channel *const *chans, unsigned count,
+                                                   const struct page_terms *terms,
+                                                   const struct page_receivers_events *events, struct ferry_error *err)
+{
+    ferry_error_set(err, -ENOTSUP, "no postcopy yet");
+    return NULL;
+}

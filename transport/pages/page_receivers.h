@@ -38,9 +38,36 @@ struct page_receivers *page_receivers_new(const struct ram_map *map, struct plac
                                           const struct page_terms *terms, const struct page_receivers_events *events,
                                           struct ferry_error *err);
 
+/* Likewise channels that are made once postcopy runs, or for it (an urgent one): each has a placer of its own, and the
+ * rules of page_receivers_begin_postcopy() hold from their first packet on, whatever its round. */
+struct page_receivers *page_receivers_new_postcopy(const struct ram_map *map, struct placer *const *views,
+                                                   struct ferry_channel *const *chans, unsigned count,
+                                                   const struct page_terms *terms,
+                                                   const struct page_receivers_events *events, struct ferry_error *err);
+
 /* Wait until every channel has come to its next SYNC, then let all go on.  0, or the first error of any.  The load
  * thread. */
 int page_receivers_sync(struct page_receivers *receivers, struct ferry_error *err);
+
+/* The pages are to be forgotten (postcopy: they come again); whether what had come of them was damaged is of no
+ * interest any more.  The load thread, between two syncs. */
+void page_receivers_discard(struct page_receivers *receivers, const struct ram_block *block, uint64_t first,
+                            uint64_t count);
+
+/**
+ * page_receivers_begin_postcopy() - what comes from now on goes through other placers
+ * @views: one per channel, borrowed
+ *
+ * The source says a SYNC on every page channel that no mark in the main stream goes with; its place there is the
+ * command LISTEN.  So this is page_receivers_sync() for that SYNC: it waits until every channel has come to it, and
+ * lets all go on with their new placers.  Everything before the SYNC is in place then; a page of it that was damaged on
+ * its way and not discarded since is an error here.  From now on a checksum that does not fit is an error at once,
+ * before its page is committed: a page comes once.
+ *
+ * The load thread, once, behind the last page_receivers_sync() and all discards.
+ */
+int page_receivers_begin_postcopy(struct page_receivers *receivers, struct placer *const *views,
+                                  struct ferry_error *err);
 
 /* All memory has come, and no page is damaged.  v2: waits for every channel's END.  v1: senders close their channels
  * once they have heard that all went well, so nothing is waited for and the channels are shut down. */

@@ -339,3 +339,8 @@ void page_senders_free(struct page_senders *senders)
     pthread_mutex_destroy(&senders->lock);
     free(senders);
 }
+
+void page_senders_begin_postcopy(struct page_senders *senders, uint32_t round)
+{
+    page_senders_begin(senders, round);
+}

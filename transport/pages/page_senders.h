@@ -59,6 +59,16 @@ int page_senders_set_codec(struct page_senders *senders, enum codec_id codec, st
 /* Let them take from the walk until it is empty. */
 void page_senders_begin(struct page_senders *senders, uint32_t round);
 
+/**
+ * page_senders_begin_postcopy() - likewise what is left at walk_begin_postcopy(): the background
+ *
+ * Before it comes a page_senders_sync() that the main stream does not mark: the destination's channels wait there for
+ * page_receivers_begin_postcopy().  @round is one more than that sync's.  No deltas any more, whatever the codec: the
+ * destination has forgotten what it had.  No page_senders_sync() follows; the end is page_senders_wait(), then
+ * page_senders_finish().
+ */
+void page_senders_begin_postcopy(struct page_senders *senders, uint32_t round);
+
 /* 0: the walk is empty and everything was handed to the channels; -ETIMEDOUT: not yet; or the first error of any. */
 int page_senders_wait(struct page_senders *senders, int64_t timeout_ns, struct ferry_error *err);
 

@@ -357,3 +357,20 @@ int ram_get_body(struct ram_loader *loader, struct ferry_reader *reader)
             return ret;
     }
 }
+
+void ram_loader_begin_postcopy(struct ram_loader *loader, struct placer *view)
+{
+    loader->placer = view;
+    loader->postcopy = true;
+}
+
+int ram_loader_init_beside(struct ram_loader *loader, const struct ram_loader *main, struct placer *view,
+                           struct ferry_error *err)
+{
+    return ferry_error_set(err, -ENOTSUP, "no postcopy yet");
+}
+
+int ram_get_records(struct ram_loader *loader, struct ferry_reader *reader)
+{
+    return ferry_reader_fail(reader, -ENOTSUP, "no postcopy yet");
+}

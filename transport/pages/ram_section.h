@@ -78,6 +78,7 @@ struct ram_loader {
     /* Capability mapped-ram: reads what stands behind the entry of @block, its pages, too; no page comes as a record
      * then.  0 or the reader's error.  NULL: off. */
     int (*mapped)(void *opaque, struct ferry_reader *reader, const struct ram_block *block);
+    bool postcopy; /* ram_loader_begin_postcopy(); not the caller's to set */
 
     /* the loader's own */
     struct ram_block **blocks; /* announced; owned array */
@@ -93,7 +94,24 @@ struct ram_loader {
 void ram_loader_init(struct ram_loader *loader, const struct ram_loader_ops *ops, void *opaque, struct placer *placer);
 void ram_loader_clear(struct ram_loader *loader);
 
+/**
+ * ram_loader_begin_postcopy() - what comes from now on goes through @view
+ *
+ * Only PAGE, ZERO and EOS are legal then.  Neighbouring pages are committed as one run, as soon as the reader would
+ * have to wait for more: none waits for one that comes later.  @view hands out staging memory (prepare may be called
+ * for pages that are then not committed).  Between two bodies.
+ */
+void ram_loader_begin_postcopy(struct ram_loader *loader, struct placer *view);
+
+/* Another loader that knows the blocks which were announced to @main so far, for records on another connection.  In
+ * postcopy from the beginning. */
+int ram_loader_init_beside(struct ram_loader *loader, const struct ram_loader *main, struct placer *view,
+                           struct ferry_error *err);
+
 /* Read one body, its EOS included, into place.  Returns 0 or the reader's error. */
 int ram_get_body(struct ram_loader *loader, struct ferry_reader *reader) FERRY_CHECK;
+
+/* Likewise, but between two records the stream may end instead.  1: EOS, 0: it ended, or the reader's error. */
+int ram_get_records(struct ram_loader *loader, struct ferry_reader *reader) FERRY_CHECK;
 
 #endif

@@ -22,6 +22,7 @@
 #define DEPTH_MS  5
 #define WORTH_MS  2
 #define MIN_DEPTH 1024
+#define DEBT_MS   100 /* so much of what was charged is made up for; the rest is forgiven, or nobody would draw again */
 
 /* Lies on the stack of the thread that waits. */
 struct drawer {
@@ -179,6 +180,20 @@ static size_t draw_in_turn(struct ratelimit *limit, enum ratelimit_class class, 
     leave(limit, &me);
     pthread_cond_destroy(&me.turn);
     return grant ? grant : want;
+}
+
+void ratelimit_charge(struct ratelimit *limit, size_t bytes)
+{
+    pthread_mutex_lock(&limit->lock);
+    if (!is_open(limit)) {
+        double deepest = -(double)limit->rate * DEBT_MS / 1000;
+
+        refill(limit, clock_now_ns());
+        limit->level -= (double)bytes;
+        if (limit->level < deepest)
+            limit->level = deepest;
+    }
+    pthread_mutex_unlock(&limit->lock);
 }
 
 size_t ratelimit_draw(struct ratelimit *limit, enum ratelimit_class class, size_t want)

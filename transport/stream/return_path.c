@@ -103,6 +103,23 @@ int return_path_declined(struct return_path *path, const uint8_t token[RETURN_PA
     return return_path_send(path, RETURN_PATH_DECLINED, token, RETURN_PATH_TOKEN_BYTES, err);
 }
 
+int return_path_request(struct return_path *path, const char *block, uint64_t start, uint32_t length,
+                        struct ferry_error *err)
+{
+    uint8_t payload[12 + 1 + 255];
+    size_t name = block ? strlen(block) : 0;
+
+    if (name > 255)
+        return ferry_error_set(err, -EINVAL, "a block name of %zu bytes", name);
+    store_be64(payload, start);
+    store_be32(payload + 8, length);
+    if (!block)
+        return return_path_send(path, RETURN_PATH_REQ_PAGES, payload, 12, err);
+    payload[12] = (uint8_t)name;
+    memcpy(payload + 13, block, name);
+    return return_path_send(path, RETURN_PATH_REQ_PAGES_ID, payload, 13 + name, err);
+}
+
 /* ---- receiving ------------------------------------------------------------------------------------------------- */
 
 static void decode_be32(struct return_path_message *message)

@@ -55,6 +55,14 @@ int return_path_token(struct return_path *path, enum return_path_type type,
 int return_path_declined(struct return_path *path, const uint8_t token[RETURN_PATH_TOKEN_BYTES],
                          struct ferry_error *err);
 
+/**
+ * return_path_request() - the guest waits for these bytes of a block
+ * @block: NULL: the one of the last request that was sent with a name
+ * @start, @length: whole host pages
+ */
+int return_path_request(struct return_path *path, const char *block, uint64_t start, uint32_t length,
+                        struct ferry_error *err);
+
 /* ---- source: receiving ----------------------------------------------------------------------------------------- */
 
 struct return_path_message {
