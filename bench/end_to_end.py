@@ -9,193 +9,42 @@
 # of one cost twenty times as much, and differently every time.  What is waited for so counts as set-up, and does not
 # count here, nor does what the source's guest spends meanwhile on its beats.
 import argparse
+import contextlib
 import json
-import mmap
 import os
-import select
 import shutil
-import signal
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 
-PATIENCE = 120
-MIB = 1 << 20
-UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30, "Ti": 1 << 40}
+import links
+from sides import MIB, PATIENCE, amount, guest_bytes, guest_of, keys_of, machine, migrate, warm_free
 
 ABOUT = """How fast does `ferry send` move a guest to `ferry recv` on this host?
 
 SETTINGS is KEY=VALUE,... for one migration; several are taken in turns:
-  uri=tcp|unix          how the sides are connected
+  uri=tcp|unix|file     how the sides are connected; file: to it, and back
+  net=10gbit            through two namespaces and a veth pair of that rate
   tls=x509|psk          with keys made for this run
+  size, zero, content, untouched, dirty, hot, beats    what the guest is like
   OPTION=VALUE          of both sides: channels, compress, max-bandwidth, ...
 
 `rate`: guest bytes per second without set-up; `limit`: as many bare streams
-at the same time (bench-channels). Prints one JSON object."""
-
-
-def amount(text):
-    """"512MiB", "200MiB/s", "1.5GB" in bytes."""
-    text = text.removesuffix("/s")
-    bits = text.endswith("bit")
-    number = text.removesuffix("bit").removesuffix("B")
-    prefix = number.lstrip("0123456789.")
-    return int(float(number.removesuffix(prefix) or 0) * UNITS[prefix]) // (8 if bits else 1)
-
-
-def keys_of(text):
-    return dict(part.split("=", 1) for part in text.split(",") if part)
-
-
-# ---- one migration ---------------------------------------------------------------------------------------------------
-
-class Warmer:
-    """A process that holds warm memory, and gives it back ahead of the growth of another."""
-    PIECE, AHEAD = 8 * MIB, 256 * MIB
-
-    def __init__(self, pid, size):
-        ready, said = os.pipe()
-        self.pid = os.fork()
-        if self.pid == 0:
-            os.close(ready)
-            try:
-                self.work(pid, size // self.PIECE * self.PIECE, said)
-            finally:
-                os._exit(0)
-        os.close(said)
-        os.read(ready, 1)
-        os.close(ready)
-
-    def resident(self, pid):
-        try:
-            with open(f"/proc/{pid}/statm") as f:
-                return int(f.read().split()[1]) * mmap.PAGESIZE
-        except (OSError, IndexError):
-            return None
-
-    def work(self, pid, left, said):
-        memory = mmap.mmap(-1, left, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-        total = left
-        memory.madvise(mmap.MADV_HUGEPAGE)
-        for at in range(0, total, mmap.PAGESIZE):
-            memory[at] = 1
-        base = self.resident(pid)
-        os.write(said, b"r")
-        while left > 0 and (now := self.resident(pid)) is not None:
-            while left > 0 and total - left < now - base + self.AHEAD:
-                left -= self.PIECE
-                memory.madvise(mmap.MADV_DONTNEED, left, self.PIECE)
-            time.sleep(0.001)
-
-    def close(self):
-        os.kill(self.pid, signal.SIGKILL)
-        os.waitpid(self.pid, 0)
-
-
-class Side:
-    def __init__(self, ferry, *argv):
-        self.events, inherited = os.pipe()
-        self.seen = b""
-        self.words = tempfile.TemporaryFile("w+")
-        self.process = subprocess.Popen([ferry, *argv, "--quiet", "--events", str(inherited)], pass_fds=[inherited],
-                                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self.words)
-        os.close(inherited)
-
-    def fail(self, what):
-        self.words.seek(0)
-        raise RuntimeError(f"{' '.join(self.process.args)}: {what}\n{self.words.read()}")
-
-    def await_event(self, name):
-        until = time.monotonic() + PATIENCE
-        while True:
-            *lines, self.seen = self.seen.split(b"\n")
-            for i, line in enumerate(lines):
-                if json.loads(line)["event"] == name:
-                    self.seen = b"\n".join(lines[i + 1:] + [self.seen])
-                    return json.loads(line)
-            if not select.select([self.events], [], [], max(0, until - time.monotonic()))[0]:
-                self.fail(f"no event '{name}'")
-            more = os.read(self.events, 65536)
-            if not more:
-                self.process.wait()
-                self.fail(f"ended before '{name}'")
-            self.seen += more
-
-    def cpu(self):
-        """Seconds so far, in ticks of the kernel's."""
-        with open(f"/proc/{self.process.pid}/stat") as f:
-            fields = f.read().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-    def report(self):
-        return self.await_event("report")
-
-    def close(self):
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
-        os.close(self.events)
-        self.words.close()
-
-
-def options_of(settings, keys):
-    """What both sides are told, and what only one is."""
-    both = []
-    for key, value in settings.items():
-        if key == "tls":
-            both += ["--tls-creds", os.path.join(keys, value)]
-        elif key != "uri":
-            both += ["--" + key, value]
-    return both
-
-
-def migrate(args, settings, folder):
-    uri = f"unix:{folder}/socket" if settings.get("uri") == "unix" else "tcp:127.0.0.1:0"
-    both = options_of(settings, folder)
-    host = ["--tls-hostname", "localhost"] if settings.get("tls") == "x509" else []
-    size = amount(keys_of(args.guest.partition(":")[2]).get("size", "256MiB"))
-    sides, warmer, waited = [], None, 0
-    try:
-        destination = Side(args.ferry, "recv", uri, "--guest", args.guest.partition(":")[0], "--run-on", "0s", *both)
-        sides.append(destination)
-        address = destination.await_event("listening")["address"]
-        if not args.cold:
-            destination.process.send_signal(signal.SIGSTOP)
-        source = Side(args.ferry, "send", address, "--guest", args.guest, "--setup-timeout", f"{PATIENCE}s", *both, *host)
-        sides.append(source)
-        source.await_event("connecting")
-        if not args.cold:
-            before = source.cpu()
-            warmer = Warmer(destination.process.pid, size + 512 * MIB)
-            waited = source.cpu() - before
-            destination.process.send_signal(signal.SIGCONT)
-        sent, got = source.report(), destination.report()
-    finally:
-        for side in sides:
-            side.close()
-        if warmer:
-            warmer.close()
-    if sent["status"] != "completed" or got["status"] != "completed":
-        raise RuntimeError(f"not completed: {sent.get('error')} {got.get('error')}")
-    gb = sent["ram"]["total"] / 1e9
-    return {"rate": gb * 1e9 / ((sent["total-time-us"] - sent["setup-time"] * 1000) / 1e6),
-            "cpu": {"source": max(0, sent["cpu"] - waited) / gb, "destination": got["cpu"] / gb},
-            "downtime_ms": sent["downtime-us"] / 1000, "blackout_ms": got["guest-blackout"],
-            "wire_bytes": sent["ram"]["transferred"]}
+at the same time (bench-channels), or iperf3. Prints one JSON object."""
 
 
 # ---- beside it -------------------------------------------------------------------------------------------------------
 
-def bare(args, settings):
+def bare_streams(args, settings):
     """The rate of as many bare streams; None where that is not asked by bench-channels, or not there."""
     program = os.path.join(args.bench, "bench-channels")
     count = settings.get("channels", "1")
     count = count if count not in ("0", "auto") else "1"
     if not os.path.exists(program) or count not in ("1", "2", "4"):
         return None
-    argv = [program, "runs=1", "size=256MiB", "count=" + count, "manner=" + ("v2-tls" if "tls" in settings else "v2"),
+    size = min(amount(guest_of(args, settings)[1]["size"]), 1 << 30)
+    argv = [program, "runs=1", f"size={size}", "count=" + count, "manner=" + ("v2-tls" if "tls" in settings else "v2"),
             "unix=" + ("on" if settings.get("uri") == "unix" else "off")]
     if "tls-ciphers" in settings:
         argv.append("cipher=" + settings["tls-ciphers"].split(":")[0])
@@ -203,17 +52,34 @@ def bare(args, settings):
     return json.loads(done.stdout)["results"][0]["limit"]
 
 
+def bare(args, settings):
+    """What could be reached at most; it says nothing about memory that is not incompressible, and files."""
+    guest = guest_of(args, settings)[1]
+    if "net" in settings:
+        return links.iperf()
+    plain = guest.get("content", "random") == "random" and guest.get("zero", "0%") == "0%" and "untouched" not in guest
+    if args.no_limit or not plain or "compress" in settings or settings.get("uri") == "file":
+        return None
+    return bare_streams(args, settings)
+
+
+def qemu_guest(args, settings):
+    """The guest as QEMU's harness has it."""
+    guest = guest_of(args, settings)[1]
+    zero = guest.get("zero", "0%")
+    fill = {"100%": "zeros", "50%": "halfzero"}.get(zero, guest.get("content", "random"))
+    case = {"name": "end-to-end", "ram": guest_bytes(guest) // MIB, "fill": "none" if "untouched" in guest else fill}
+    if guest.get("dirty", "0") != "0":
+        part = int(guest.get("hot", "100%").removesuffix("%"))
+        case.update(work="rand", rate=amount(guest["dirty"]) / 1e6, region=min(case["ram"] - 32, case["ram"] * part // 100))
+    return case
+
+
 def qemu_case(args, settings):
     """The same guest and settings as QEMU's harness has them."""
-    guest = keys_of(args.guest.partition(":")[2])
-    zero = guest.get("zero", "0%")
-    case = {"name": "end-to-end", "ram": amount(guest.get("size", "256MiB")) // MIB, "caps": {}, "params": {},
-            "uri": settings.get("uri", "tcp"), "cold": args.cold,
-            "fill": {"100%": "zeros", "50%": "halfzero"}.get(zero, guest.get("content", "random"))}
-    if guest.get("dirty", "0") != "0":
-        case.update(work="rand", rate=amount(guest["dirty"]) / 1e6, region=case["ram"] // 2)
+    case = {**qemu_guest(args, settings), "caps": {}, "params": {}, "uri": settings.get("uri", "tcp"), "cold": args.cold}
     for key, value in settings.items():
-        if key == "channels" and value not in ("0", "auto"):
+        if key == "channels" and value not in ("0", "1", "auto"):
             case["caps"]["multifd"] = True
             case["params"]["multifd-channels"] = int(value)
         elif key == "compress" and value in ("zlib", "zstd"):
@@ -227,6 +93,11 @@ def qemu_case(args, settings):
             case["params"]["max-bandwidth"] = amount(value)
         elif key == "downtime-limit":
             case["params"]["downtime-limit"] = int(value.removesuffix("ms"))
+        elif key == "mapped-ram":
+            case.update(mode="save-load", stop=True, file=os.path.join(args.files, "guest.qemu"))
+            case["caps"]["mapped-ram"] = value == "on"
+        elif key == "net":
+            case.update(netns=links.NAMES, host=links.HOST)
     return case
 
 
@@ -235,10 +106,13 @@ def qemu(harness, args, settings):
     out = harness.run(case)
     if "error" in out or not out.get("converged"):
         raise RuntimeError("QEMU: " + out.get("error", "did not converge"))
-    gb = case["ram"] * MIB / 1e9
-    return {"rate": gb * 1e9 / (max(1, out["total_ms"] - out["setup_ms"]) / 1e3),
-            "cpu": {"source": out["src_cpu_s"] / gb, "destination": out["dst_cpu_s"] / gb},
-            "downtime_ms": out["downtime_ms"], "blackout_ms": out.get("obs_downtime_ms")}
+    gb, ms = case["ram"] * MIB / 1e9, max(1, out["total_ms"] - out["setup_ms"])
+    row = {"rate": gb * 1e12 / ms, "total_ms": ms,
+           "cpu": {"source": out["src_cpu_s"] / gb, "destination": out["dst_cpu_s"] / gb},
+           "downtime_ms": out["downtime_ms"], "blackout_ms": out.get("obs_downtime_ms")}
+    if "load_wall_s" in out:
+        row["load_rate"] = gb * 1e9 / out["load_wall_s"]
+    return row
 
 
 # ---- all of it -------------------------------------------------------------------------------------------------------
@@ -251,8 +125,13 @@ def median(values):
 def figures(runs):
     return {"rate": median(run["rate"] for run in runs),
             "cpu_s_per_gb": {side: median(run["cpu"][side] for run in runs) for side in ("source", "destination")},
-            "downtime_ms": median(run["downtime_ms"] for run in runs),
-            "blackout_ms": median(run["blackout_ms"] for run in runs)}
+            **{key: median(run.get(key) for run in runs)
+               for key in ("total_ms", "downtime_ms", "blackout_ms", "load_rate") if runs[0].get(key) is not None}}
+
+
+def paired(runs, key):
+    return median(run["ferry"][key] / run["qemu"][key] for run in runs
+                  if run["ferry"].get(key) and run["qemu"].get(key))
 
 
 def result(text, runs):
@@ -264,16 +143,10 @@ def result(text, runs):
     if theirs:
         pairs = [(sum(run["ferry"]["cpu"].values()), sum(run["qemu"]["cpu"].values())) for run in runs]
         row["qemu"] = {**figures(theirs),
-                       "ratio": median(run["ferry"]["rate"] / run["qemu"]["rate"] for run in runs),
+                       "ratio": paired(runs, "rate"), "load_ratio": paired(runs, "load_rate"),
+                       "total_ratio": paired(runs, "total_ms"), "blackout_ratio": paired(runs, "blackout_ms"),
                        "cpu_ratio": median(a / b for a, b in pairs if b)}
     return row
-
-
-def machine():
-    with open("/proc/cpuinfo") as f:
-        names = [line.split(":", 1)[1].strip() for line in f if line.startswith("model name")]
-    return {"processor": names[0] if names else "?", "processors": len(os.sched_getaffinity(0)),
-            "kernel": os.uname().release, "load": os.getloadavg()[0]}
 
 
 def make_keys(ferry, folder, wanted):
@@ -283,17 +156,23 @@ def make_keys(ferry, folder, wanted):
             subprocess.run([ferry, "keys", *argv], check=True, stdout=subprocess.DEVNULL)
 
 
+def run_once(args, settings, folder, harness, turn):
+    run = {}
+    with links.up(settings["net"]) if "net" in settings else contextlib.nullcontext():
+        run["limit"] = bare(args, settings)
+        for who in ("ferry", "qemu") if turn % 2 == 0 else ("qemu", "ferry"):
+            if who == "ferry":
+                run[who] = migrate(args, settings, folder)
+            elif harness:
+                run[who] = qemu(harness, args, settings)
+    return run
+
+
 def run_all(args, folder, harness):
     runs = [[] for _ in args.settings]
     for turn in range(args.runs):
         for text, done in zip(args.settings, runs):
-            settings = keys_of(text)
-            run = {"limit": bare(args, settings)}
-            for who in ("ferry", "qemu") if turn % 2 == 0 else ("qemu", "ferry"):
-                if who == "ferry":
-                    run[who] = migrate(args, settings, folder)
-                elif harness:
-                    run[who] = qemu(harness, args, settings)
+            run = run_once(args, keys_of(text), folder, harness, turn)
             done.append(run)
             print(f"{text or 'plain'}: " + ", ".join(
                 f"{who} {run[who]['rate'] / 1e9:.2f} GB/s" for who in ("ferry", "qemu") if who in run), file=sys.stderr)
@@ -305,7 +184,15 @@ def load_harness(args):
         return None
     os.environ["Q10"] = args.qemu
     sys.path.insert(0, args.harness)
-    return __import__("qemu_bench").Bench()
+    peer = __import__("qemu_bench")
+
+    class Peer(peer.Bench):
+        def save_load(self, case, *more):
+            if not args.cold:
+                warm_free(case["ram"] * MIB * 3 // 2)
+            super().save_load(case, *more)
+
+    return Peer()
 
 
 def arguments():
@@ -316,6 +203,8 @@ def arguments():
     parser.add_argument("--guest", default="pattern:size=256MiB", metavar="SPEC", help="[%(default)s]")
     parser.add_argument("--runs", type=int, default=3, metavar="N", help="of which medians are taken [%(default)s]")
     parser.add_argument("--cold", action="store_true", help="do not keep memory warm")
+    parser.add_argument("--no-limit", action="store_true", help="do not measure bare streams")
+    parser.add_argument("--files", default="/dev/shm", metavar="DIR", help="where uri=file puts them [%(default)s]")
     parser.add_argument("--qemu", metavar="PATH", help="a QEMU to do the same, in turns")
     parser.add_argument("--harness", metavar="DIR", help="where qemu_bench.py and its guest are, for --qemu")
     args = parser.parse_args()

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* heart.c - a thread that notes the time every 100 us, so that the guest itself can say how long it was not running */
+/* heart.c - a thread that notes the time again and again, so that the guest itself can say how long it was not running
+ */
 #include "heart.h"
 
 #include "clock.h"
@@ -16,8 +17,9 @@ struct heart {
     atomic_uint_fast64_t beats; /* these three: written by the one who beats, read by anybody */
     atomic_uint_fast64_t gap_ns;
     atomic_int_fast64_t last_ns;
-    uint64_t boot; /* fixed */
-    bool resumed;  /* the next start ends a blackout */
+    uint64_t boot;     /* fixed */
+    int64_t period_ns; /* fixed */
+    bool resumed;      /* the next start ends a blackout */
     struct heart_record record;
     struct heart_blackout blackout;
 };
@@ -45,9 +47,9 @@ static void *heart_main(void *opaque)
             int64_t now = clock_now_ns();
 
             beat(heart, now);
-            next += HEART_PERIOD_NS;
+            next += heart->period_ns;
             if (next < now) /* held up: missed beats are not made up for */
-                next = now + HEART_PERIOD_NS;
+                next = now + heart->period_ns;
             gate_sleep_until(heart->gate, next);
         }
         gate_leave(heart->gate);
@@ -66,6 +68,7 @@ struct heart *heart_new(struct gate *gate, struct ferry_error *err)
     }
     heart->gate = gate;
     heart->boot = moment_boot();
+    heart->period_ns = HEART_PERIOD_NS;
     heart->blackout.ns = -1;
     ret = -pthread_create(&heart->thread, NULL, heart_main, heart);
     if (ret < 0) {
@@ -74,6 +77,11 @@ struct heart *heart_new(struct gate *gate, struct ferry_error *err)
         return NULL;
     }
     return heart;
+}
+
+void heart_set_period(struct heart *heart, int64_t ns)
+{
+    heart->period_ns = ns;
 }
 
 void heart_free(struct heart *heart)

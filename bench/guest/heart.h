@@ -33,6 +33,9 @@ struct heart;
 /* A thread that beats while @gate (borrowed) is open. */
 struct heart *heart_new(struct gate *gate, struct ferry_error *err);
 
+/* Before it is started for the first time: another period than HEART_PERIOD_NS. */
+void heart_set_period(struct heart *heart, int64_t ns);
+
 /* After gate_quit().  NULL is legal. */
 void heart_free(struct heart *heart);
 

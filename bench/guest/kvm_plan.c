@@ -101,6 +101,9 @@ static int check_spec(const struct guest_spec *spec, struct ferry_error *err)
                                "pattern guest");
     if (spec->vfio_bytes > 0)
         return ferry_error_set(err, -EINVAL, "vfio: a kvm guest has no such device; the pattern guest has");
+    if (spec->beats > 0)
+        return ferry_error_set(err, -EINVAL,
+                               "beats: a kvm guest beats once a millisecond; the pattern guest as often as it is told");
     if (spec->untouched_bytes > 0)
         return ferry_error_set(err, -EINVAL,
                                "untouched: a kvm guest has one block of memory; the pattern guest has "

@@ -304,6 +304,8 @@ static struct bench_guest *pattern_create(const char *keys, struct ferry_error *
     if (!p)
         return NULL;
     p->state.spec = spec;
+    if (spec.beats > 0)
+        heart_set_period(p->heart, NS_PER_SEC / spec.beats);
     if (make_memory(p, err) < 0 || make_parts(p, true, err) < 0 || (spec.vfio_bytes > 0 && make_device(p, err) < 0)) {
         pattern_free(&p->base);
         return NULL;

@@ -75,6 +75,7 @@ static const struct spec_row rows[] = {
     ROW("vfio", ROW_SIZE, vfio_bytes),
     ROW("content", ROW_CHOICE, content, .choices = contents),
     ROW("threads", ROW_U32, threads),
+    ROW("beats", ROW_U32, beats),
     ROW("seed", ROW_U64, seed),
     ROW("huge", ROW_CHOICE, huge, .choices = switches),
     ROW("dirty-log", ROW_CHOICE, dirty_log, .choices = dirty_logs),
@@ -254,6 +255,8 @@ int spec_check(const struct guest_spec *spec, struct ferry_error *err)
         ret = check_number("zero", spec->zero_percent, 0, 100, err);
     if (ret == 0)
         ret = check_number("threads", spec->threads, 1, SPEC_THREADS_MAX, err);
+    if (ret == 0)
+        ret = check_number("beats", spec->beats, 0, SPEC_BEATS_MAX, err);
     if (ret == 0)
         ret = check_number("pattern", spec->pattern, SPEC_UNIFORM, SPEC_HOT, err);
     if (ret == 0)

@@ -9,6 +9,7 @@
  *     untouched=0               more memory, which is never touched at all
  *     content=random            or text, or mixed
  *     vfio=0                    a simulated device with so much memory of its own; pattern guests only
+ *     beats=10000               of its heart, a second; pattern guests only
  *     threads=1 seed=1 huge=on  writers; what makes one guest differ from another; transparent huge pages
  *     dirty-log=bitmap          kvm only: how written pages are found; or ring, or uffd
  */
@@ -24,6 +25,8 @@
 #define SPEC_VFIO_MAX      (UINT64_C(1) << 30)
 #define SPEC_THREADS_MAX   64
 #define SPEC_UNLIMITED     UINT64_MAX
+
+#define SPEC_BEATS_MAX 10000
 
 /* The numbers are in the guest's device state: never reused. */
 enum spec_pattern {
@@ -55,6 +58,7 @@ struct guest_spec {
     uint32_t hot_percent;
     uint32_t zero_percent;
     uint32_t threads;
+    uint32_t beats;    /* not in the device state: a matter of the source alone; 0: as usual */
     uint8_t pattern;   /* enum spec_pattern */
     uint8_t content;   /* enum spec_content */
     uint8_t dirty_log; /* enum spec_dirty_log */

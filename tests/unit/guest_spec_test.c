@@ -45,8 +45,9 @@ static void every_key_is_understood(void **state)
     struct guest_spec spec;
 
     parse("size=1GiB,dirty=200MiB/s,pattern=hot,hot=10%,zero=30%,untouched=64GiB,content=mixed,threads=3,seed=77,"
-          "huge=off,vfio=16MiB",
+          "huge=off,vfio=16MiB,beats=1000",
           &spec);
+    assert_int_equal(spec.beats, 1000);
     assert_int_equal(spec.vfio_bytes, 16 << 20);
     assert_int_equal(spec.size_bytes, 1 << 30);
     assert_int_equal(spec.dirty_bytes_per_sec, 200 << 20);
@@ -83,6 +84,7 @@ static void what_is_wrong_is_said(void **state)
     } cases[] = {
         { "size", "'size' says nothing" },
         { "colour=red", "a guest has no 'colour': it has size, dirty" },
+        { "beats=10001", "beats: 10001 is not within 0 and 10000" },
         { "dirty-log=magic", "dirty-log: 'magic' is not one of bitmap, ring or uffd" },
         { "size=1MiB,size=2MiB", "'size' is given twice" },
         { "size=1MiB,", "'' says nothing" },
