@@ -41,7 +41,7 @@ static const struct args_row rows[] = {
     { NULL },
 };
 
-static const struct args_command command = {
+const struct args_command demo_form = {
     .name = "demo",
     .summary = "move a busy guest between two processes of this host",
     .about = "  SPEC  pattern:size=1GiB,dirty=200MiB/s,hot=25%,zero=30%,content=random\n"
@@ -350,14 +350,14 @@ int demo_main(int argc, char **argv)
     }
     process_init(&demo->source.process);
     process_init(&demo->destination.process);
-    demo->args = args_parse(&command, argc, argv, &err);
+    demo->args = args_parse(&demo_form, argc, argv, &err);
     if (!demo->args) {
-        status = help_usage(&command, &err);
+        status = help_usage(&demo_form, &err);
     } else if (args_help(demo->args)) {
-        help_command(stdout, &command);
+        help_command(stdout, &demo_form);
         status = EXIT_DONE;
     } else if (set_up(demo, &err) < 0) {
-        status = help_usage(&command, &err);
+        status = help_usage(&demo_form, &err);
     } else {
         status = demonstrate(demo);
     }

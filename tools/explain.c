@@ -23,7 +23,7 @@ static const struct args_row rows[] = {
     { NULL },
 };
 
-static const struct args_command command = {
+const struct args_command explain_form = {
     .name = "explain",
     .positional = "CODE",
     .may_omit = true,
@@ -145,15 +145,15 @@ static int explain(const struct args *args, struct ferry_error *err)
 int explain_main(int argc, char **argv)
 {
     struct ferry_error err = { 0 };
-    struct args *args = args_parse(&command, argc, argv, &err);
+    struct args *args = args_parse(&explain_form, argc, argv, &err);
     int status = EXIT_DONE;
 
     if (!args)
-        return help_usage(&command, &err);
+        return help_usage(&explain_form, &err);
     if (args_help(args))
-        help_command(stdout, &command);
+        help_command(stdout, &explain_form);
     else if (explain(args, &err) < 0)
-        status = help_usage(&command, &err);
+        status = help_usage(&explain_form, &err);
     args_free(args);
     return fflush(stdout) == EOF ? EXIT_FAILED : status;
 }

@@ -6,16 +6,20 @@
 
 #include <string.h>
 
-static const struct command commands[] = {
-    { "demo", "move a busy guest between two processes of this host, and report", demo_main },
-    { "send", "move a running guest to a destination", send_main },
-    { "recv", "receive a guest, check every page of it, run it", recv_main },
-    { "inspect", "what is in a migration stream, and where it is broken", inspect_main },
-    { "keys", "make keys and certificates for TLS, and check those that are there", keys_main },
-    { "recover", "which side may run the guest after a migration was cut off", recover_main },
-    { "explain", "what an error means, and what to do about it", explain_main },
-    { "schema", "what devices put on the wire, and whether two builds of them fit", schema_main },
-    { "options", "what can be set for a migration", options_main },
+const struct command commands[] = {
+    { "demo", "move a busy guest between two processes of this host, and report", demo_main, { &demo_form } },
+    { "send", "move a running guest to a destination", send_main, { &send_form } },
+    { "recv", "receive a guest, check every page of it, run it", recv_main, { &recv_form } },
+    { "inspect", "what is in a migration stream, and where it is broken", inspect_main, { &inspect_form } },
+    { "keys",
+      "make keys and certificates for TLS, and check those that are there",
+      keys_main,
+      { &keys_psk_form, &keys_x509_form, &keys_check_form } },
+    { "recover", "which side may run the guest after a migration was cut off", recover_main, { &recover_form } },
+    { "explain", "what an error means, and what to do about it", explain_main, { &explain_form } },
+    { "schema", "what devices put on the wire, and whether two builds of them fit", schema_main, { &schema_form } },
+    { "options", "what can be set for a migration", options_main, { &options_form } },
+    { "help", "this, or the manual", help_main, { &help_form } },
     { NULL },
 };
 
@@ -33,7 +37,7 @@ int main(int argc, char **argv)
         help_program(stderr, commands);
         return EXIT_USAGE;
     }
-    if (!strcmp(word, "--help") || !strcmp(word, "-h") || !strcmp(word, "help")) {
+    if (!strcmp(word, "--help") || !strcmp(word, "-h")) {
         help_program(stdout, commands);
         return EXIT_DONE;
     }

@@ -15,6 +15,15 @@
 #define CELL_WIDTH  38 /* of two beside each other */
 #define HELP_COLUMN 28
 
+const struct help_status help_statuses[] = {
+    { EXIT_DONE, "done and verified" },
+    { EXIT_FAILED, "failed or cancelled; the guest is still at the source" },
+    { EXIT_USAGE, "wrong usage" },
+    { EXIT_MISMATCH, "arrived, but verification failed" },
+    { EXIT_UNCERTAIN, "uncertain at which end the guest runs" },
+    { 0, NULL },
+};
+
 /* @text from HELP_COLUMN on, broken between words; the cursor stands in @column. */
 static void print_wrapped(FILE *to, int column, const char *text)
 {
@@ -90,7 +99,8 @@ void help_command(FILE *to, const struct args_command *command)
     fprintf(to, " [OPTION...]\n");
     if (command->about)
         fprintf(to, "\n%s", command->about);
-    fprintf(to, "\nOptions:\n");
+    if (command->rows->name || command->common)
+        fprintf(to, "\nOptions:\n");
     print_rows(to, command->rows);
     print_rows(to, command->common);
     if (command->session)
@@ -110,12 +120,9 @@ void help_program(FILE *to, const struct command *commands)
                 "Start with `ferry demo`: it moves a busy guest between two processes of this\n"
                 "host.\n"
                 "\n"
-                "Exit status:\n"
-                "  0  done and verified\n"
-                "  1  failed or cancelled; the guest is still at the source\n"
-                "  2  wrong usage\n"
-                "  3  arrived, but verification failed\n"
-                "  4  uncertain at which end the guest runs\n");
+                "Exit status:\n");
+    for (const struct help_status *row = help_statuses; row->text; row++)
+        fprintf(to, "  %d  %s\n", row->status, row->text);
 }
 
 int help_usage(const struct args_command *command, const struct ferry_error *err)

@@ -7,12 +7,22 @@
 
 #include <stdio.h>
 
+#define COMMAND_FORMS 4
+
 /* One command of the program. */
 struct command {
     const char *name;
     const char *what; /* a few words */
     int (*main)(int argc, char **argv);
+    const struct args_command *forms[COMMAND_FORMS]; /* one; "keys" has one for each of its words; NULL ends them */
 };
+
+/* What the program's exit status says; a row without text ends them. */
+struct help_status {
+    int status;
+    const char *text;
+};
+extern const struct help_status help_statuses[];
 
 /* @commands ends with a row without a name. */
 void help_program(FILE *to, const struct command *commands);

@@ -31,7 +31,7 @@ static const struct args_row rows[] = {
     { NULL },
 };
 
-static const struct args_command command = {
+const struct args_command inspect_form = {
     .name = "inspect",
     .positional = "STREAM",
     .more = "CHANNEL",
@@ -314,15 +314,15 @@ static enum exit_status inspect_run(struct inspect *inspect, int argc, char **ar
     struct ferry_error err = { 0 };
     uint64_t max_ram;
 
-    inspect->args = args_parse(&command, argc, argv, &err);
+    inspect->args = args_parse(&inspect_form, argc, argv, &err);
     if (!inspect->args)
-        return help_usage(&command, &err);
+        return help_usage(&inspect_form, &err);
     if (args_help(inspect->args)) {
-        help_command(stdout, &command);
+        help_command(stdout, &inspect_form);
         return EXIT_DONE;
     }
     if (check_words(inspect, &max_ram, &err) < 0)
-        return help_usage(&command, &err);
+        return help_usage(&inspect_form, &err);
     inspect->options.verbose = args_value(inspect->args, "verbose") != NULL;
     inspect->options.progress = isatty(STDERR_FILENO) ? show_progress : NULL;
     inspect->progress = inspect->options.progress != NULL;
@@ -330,7 +330,7 @@ static enum exit_status inspect_run(struct inspect *inspect, int argc, char **ar
         open_results(inspect, &err) == 0 && run(inspect, &err) == 0)
         return inspect->report.error.errnum ? EXIT_FAILED : EXIT_DONE;
     if (inspect->usage)
-        return help_usage(&command, &err);
+        return help_usage(&inspect_form, &err);
     fprintf(stderr, "ferry inspect: %s\n", ferry_error_text(&err));
     return EXIT_FAILED;
 }

@@ -17,7 +17,7 @@ static const struct args_row psk_rows[] = {
     { NULL },
 };
 
-static const struct args_command psk_command = {
+const struct args_command keys_psk_form = {
     .name = "keys psk",
     .positional = "FILE",
     .summary = "make a file with a key that both ends have",
@@ -40,7 +40,7 @@ static const struct args_row x509_rows[] = {
     { NULL },
 };
 
-static const struct args_command x509_command = {
+const struct args_command keys_x509_form = {
     .name = "keys x509",
     .positional = "DIR",
     .summary = "make an authority, and certificates for servers and clients",
@@ -75,7 +75,7 @@ static const char *where_to(const char *path, bool psk)
 /* Takes what is made. */
 static enum exit_status tell(const struct args *args, int ret, struct file_set *made, const struct ferry_error *err)
 {
-    bool psk = args_command(args) == &psk_command;
+    bool psk = args_command(args) == &keys_psk_form;
 
     if (ret < 0)
         fprintf(stderr, "ferry %s: %s\n", args_command(args)->name, ferry_error_text(err));
@@ -102,7 +102,7 @@ static enum exit_status psk_run(const struct args *args)
                        &made, &err);
 
     if (ret == -EINVAL)
-        return help_usage(&psk_command, &err);
+        return help_usage(&keys_psk_form, &err);
     return tell(args, ret, &made, &err);
 }
 
@@ -172,7 +172,7 @@ static enum exit_status x509_run(const struct args *args)
     if (ret == 0)
         ret = make_x509(&terms, &made, &err);
     if (ret == -EINVAL && err.code == FERRY_E_INVALID_ARGUMENT)
-        status = help_usage(&x509_command, &err);
+        status = help_usage(&keys_x509_form, &err);
     else
         status = tell(args, ret, &made, &err);
     free(hosts);
@@ -226,9 +226,9 @@ int keys_main(int argc, char **argv)
     const char *word = argc > 1 ? argv[1] : "";
 
     if (!strcmp(word, "psk"))
-        return with_args(&psk_command, psk_run, argc - 1, argv + 1);
+        return with_args(&keys_psk_form, psk_run, argc - 1, argv + 1);
     if (!strcmp(word, "x509"))
-        return with_args(&x509_command, x509_run, argc - 1, argv + 1);
+        return with_args(&keys_x509_form, x509_run, argc - 1, argv + 1);
     if (!strcmp(word, "check"))
         return keys_check_main(argc - 1, argv + 1);
     if (!strcmp(word, "--help") || !strcmp(word, "-h")) {

@@ -17,7 +17,7 @@ static const struct args_row rows[] = {
     { NULL },
 };
 
-static const struct args_command command = {
+const struct args_command keys_check_form = {
     .name = "keys check",
     .positional = "PATH",
     .summary = "what is wrong with keys and certificates, before it matters",
@@ -147,13 +147,13 @@ static enum exit_status check(const struct args *args)
 int keys_check_main(int argc, char **argv)
 {
     struct ferry_error err = { 0 };
-    struct args *args = args_parse(&command, argc, argv, &err);
+    struct args *args = args_parse(&keys_check_form, argc, argv, &err);
     enum exit_status status = EXIT_DONE;
 
     if (!args)
-        return help_usage(&command, &err);
+        return help_usage(&keys_check_form, &err);
     if (args_help(args))
-        help_command(stdout, &command);
+        help_command(stdout, &keys_check_form);
     else
         status = check(args);
     args_free(args);

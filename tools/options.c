@@ -16,22 +16,37 @@ static void print_capabilities(enum ferry_capability_set set)
             printf("  %-25s %s [%s]\n", info.name, info.help, info.on ? "on" : "off");
 }
 
-int options_main(int argc, char **argv)
-{
-    bool help = argc == 2 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"));
+static const struct args_row rows[] = {
+    { NULL },
+};
 
-    if (argc > 1 && !help) {
-        fprintf(stderr, "ferry options: unknown word '%s'\ntry 'ferry options --help'\n", argv[1]);
-        return EXIT_USAGE;
-    }
-    if (help) {
-        printf("ferry options - what can be set for a migration\n\nUsage: ferry options\n\n"
-               "Examples:\n  ferry options\n  ferry send tcp:192.0.2.7:4444 --guest pattern --max-bandwidth 1Gbit/s\n");
-        return EXIT_DONE;
-    }
+const struct args_command options_form = {
+    .name = "options",
+    .summary = "what can be set for a migration",
+    .examples = "  ferry options\n"
+                "  ferry send tcp:192.0.2.7:4444 --guest pattern --max-bandwidth 1Gbit/s\n",
+    .rows = rows,
+};
+
+static void print_all(void)
+{
     help_settings(stdout);
     printf("\nCapabilities, agreed by both ends:\n");
     print_capabilities(FERRY_PROTOCOL_CAPABILITIES);
     print_capabilities(FERRY_DEVICE_CAPABILITIES);
+}
+
+int options_main(int argc, char **argv)
+{
+    struct ferry_error err = { 0 };
+    struct args *args = args_parse(&options_form, argc, argv, &err);
+
+    if (!args)
+        return help_usage(&options_form, &err);
+    if (args_help(args))
+        help_command(stdout, &options_form);
+    else
+        print_all();
+    args_free(args);
     return EXIT_DONE;
 }

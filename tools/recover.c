@@ -22,7 +22,7 @@ static const struct args_row rows[] = {
     { NULL },
 };
 
-static const struct args_command command = {
+const struct args_command recover_form = {
     .name = "recover",
     .summary = "which side may run the guest after a migration was cut off",
     .about = "Reads journals, and changes nothing without --settle. With one journal alone:\n"
@@ -177,10 +177,10 @@ static enum exit_status recover(const struct args *args)
     if (side_to_settle(args, &role, &err) < 0 ||
         read_side(args, "source-journal", JOURNAL_SOURCE, &sides.source, &err) < 0 ||
         read_side(args, "destination-journal", JOURNAL_DESTINATION, &sides.destination, &err) < 0)
-        return help_usage(&command, &err);
+        return help_usage(&recover_form, &err);
     if (!sides.source.path && !sides.destination.path) {
         ferry_error_set(&err, -EINVAL, "--source-journal FILE, or --destination-journal FILE, or both are needed");
-        return help_usage(&command, &err);
+        return help_usage(&recover_form, &err);
     }
     return role ? settle(&sides, role, args_value(args, "give-up") != NULL) : print_all(&sides);
 }
@@ -188,13 +188,13 @@ static enum exit_status recover(const struct args *args)
 int recover_main(int argc, char **argv)
 {
     struct ferry_error err = { 0 };
-    struct args *args = args_parse(&command, argc, argv, &err);
+    struct args *args = args_parse(&recover_form, argc, argv, &err);
     enum exit_status status = EXIT_DONE;
 
     if (!args)
-        return help_usage(&command, &err);
+        return help_usage(&recover_form, &err);
     if (args_help(args))
-        help_command(stdout, &command);
+        help_command(stdout, &recover_form);
     else
         status = recover(args);
     args_free(args);

@@ -21,7 +21,7 @@ static const struct args_row rows[] = {
     { NULL },
 };
 
-static const struct args_command command = {
+const struct args_command recv_form = {
     .name = "recv",
     .positional = "URI",
     .summary = "receive a guest, check every page of it, run it",
@@ -162,7 +162,7 @@ int recv_main(int argc, char **argv)
     static const struct serve_ops ops = { .make_guest = make_guest, .receive = receive_one };
     struct ferry_error err = { 0 };
     enum exit_status status;
-    struct side *side = side_new(&command, "destination", argc, argv, &status);
+    struct side *side = side_new(&recv_form, "destination", argc, argv, &status);
     char title[384];
 
     if (!side)

@@ -23,7 +23,7 @@ static const struct args_row rows[] = {
     { NULL },
 };
 
-static const struct args_command command = {
+const struct args_command schema_form = {
     .name = "schema",
     .positional = "B",
     .summary = "what devices put on the wire, and whether two builds of them fit",
@@ -211,15 +211,15 @@ static enum exit_status schema_run(struct args *args)
     int ret;
 
     if (args_help(args)) {
-        help_command(stdout, &command);
+        help_command(stdout, &schema_form);
         return EXIT_DONE;
     }
     if (check_words(args, &err) < 0)
-        return help_usage(&command, &err);
+        return help_usage(&schema_form, &err);
     ret = a ? compare(a, args_positional(args), &err)
             : show(args_value(args, "guest"), args_value(args, "json") != NULL, &err);
     if (ret < 0 && !a && err.errnum == -EINVAL)
-        return help_usage(&command, &err);
+        return help_usage(&schema_form, &err);
     if (ret < 0)
         fprintf(stderr, "ferry schema: %s\n", ferry_error_text(&err));
     return ret < 0 || (a && !ret) ? EXIT_FAILED : EXIT_DONE;
@@ -228,11 +228,11 @@ static enum exit_status schema_run(struct args *args)
 int schema_main(int argc, char **argv)
 {
     struct ferry_error err = { 0 };
-    struct args *args = args_parse(&command, argc, argv, &err);
+    struct args *args = args_parse(&schema_form, argc, argv, &err);
     enum exit_status status;
 
     if (!args)
-        return help_usage(&command, &err);
+        return help_usage(&schema_form, &err);
     status = schema_run(args);
     args_free(args);
     return status;

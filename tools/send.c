@@ -12,7 +12,7 @@ static const struct args_row rows[] = {
     { NULL },
 };
 
-static const struct args_command command = {
+const struct args_command send_form = {
     .name = "send",
     .positional = "URI",
     .summary = "move a running guest to a destination",
@@ -73,7 +73,7 @@ int send_main(int argc, char **argv)
 {
     struct ferry_error err = { 0 };
     enum exit_status status;
-    struct side *side = side_new(&command, "source", argc, argv, &status);
+    struct side *side = side_new(&send_form, "source", argc, argv, &status);
     char title[320];
 
     if (!side)

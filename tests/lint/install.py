@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-# install.py - what `meson install` leaves is whole: program, headers, both libraries, and a pkg-config file that works
+# install.py - what `meson install` leaves is whole: program, headers, both libraries, manual, and a pkg-config file that works
 #
 # The example of docs/embedding.md is built against the installed tree only, once with each library, and run.
 import glob
@@ -64,6 +64,8 @@ def whole(top):
     """Judge an installation under @top, whose ferry.pc is made to point into it."""
     headers(top)
     program, pc, so, archive = (one(top, name) for name in ("bin/ferry", "ferry.pc", "libferry.so", "libferry.a"))
+    for name in ("man1/ferry.1", "man1/ferry-send.1", "man3/ferry_session.3", "bash-completion/completions/ferry"):
+        one(top, name)
     if not (program and pc and so and archive):
         return
     if run(program, "--help", LD_LIBRARY_PATH=os.path.dirname(so)).returncode:
