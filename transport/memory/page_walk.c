@@ -10,7 +10,7 @@
  *
  * What costs time (is a page zero?) is done outside of the lock.
  */
-#include "page_walk.h"
+#include "page_walk_parts.h"
 
 #include "populated.h"
 
@@ -101,8 +101,7 @@ static bool find(struct page_walk *walk)
     return false;
 }
 
-/* The rest of a huge page, from where the walk stands. */
-static void claim_next(struct page_walk *walk, struct walk_claim *claim)
+void walk_claim_next(struct page_walk *walk, struct walk_claim *claim)
 {
     claim->block = walk->block;
     claim->page = walk->page;
@@ -122,7 +121,7 @@ static bool fill_claimed(struct page_walk *walk, struct walk_claim *claim, struc
         }
         if (batch->count == batch->limit || !find(walk) || (batch->count > 0 && walk->block != claim->block))
             return batch->count > 0;
-        claim_next(walk, claim);
+        walk_claim_next(walk, claim);
     }
 }
 
@@ -142,7 +141,10 @@ bool walk_take(struct page_walk *walk, struct walk_claim *claim, struct page_bat
     batch->count = 0;
     batch->normal = 0;
     pthread_mutex_lock(&walk->lock);
-    some = claim ? fill_claimed(walk, claim, batch) : fill(walk, batch);
+    if (walk->postcopy)
+        some = walk_fill_postcopy(walk, claim, batch);
+    else
+        some = claim ? fill_claimed(walk, claim, batch) : fill(walk, batch);
     walk->pending_pages -= batch->count;
     pthread_mutex_unlock(&walk->lock);
     if (some)
@@ -150,19 +152,22 @@ bool walk_take(struct page_walk *walk, struct walk_claim *claim, struct page_bat
     return some;
 }
 
-/* The next run in one block that is dirty and was never touched; its length, 0 when there is none.  Lock held. */
-static uint64_t take_untouched(struct dirty_map *dirty, const struct dirty_map *populated, uint64_t from,
-                               uint64_t *first)
+/* The next run in one block that is dirty and was never touched, of whole pieces of @piece pages; its length, 0 when
+ * there is none.  Lock held. */
+static uint64_t take_untouched(struct dirty_map *dirty, const struct dirty_map *populated, uint64_t piece,
+                               uint64_t from, uint64_t *first)
 {
-    uint64_t next, touched, end;
+    uint64_t next, touched, end, cut;
 
     while (dirty_next_run(dirty, from, 1, &next) > 0) {
         touched = dirty_next_run(populated, next, populated->pages, &end);
         if (touched == 0)
             end = dirty->pages;
-        if (end > next)
-            return dirty_take_run(dirty, next, end - next, first);
-        from = end + touched;
+        next = (next + piece - 1) / piece * piece;
+        cut = end / piece * piece;
+        if (cut > next && dirty_test(dirty, next))
+            return dirty_take_run(dirty, next, cut - next, first);
+        from = cut > next ? next : end + touched;
     }
     return 0;
 }
@@ -174,7 +179,9 @@ bool walk_take_untouched(struct page_walk *walk, const struct ram_block **block,
     for (; walk->populated && walk->untouched_block < walk->map->count; walk->untouched_block++) {
         unsigned i = walk->untouched_block;
 
-        *count = take_untouched(&walk->dirty[i], &walk->populated[i], walk->untouched_page, first);
+        *count =
+            take_untouched(&walk->dirty[i], &walk->populated[i],
+                           walk->postcopy ? walk_host_pages(walk->map->blocks[i]) : 1, walk->untouched_page, first);
         if (*count > 0) {
             *block = walk->map->blocks[i];
             walk->untouched_page = *first + *count;

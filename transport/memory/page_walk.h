@@ -79,7 +79,7 @@ bool walk_take_untouched(struct page_walk *walk, const struct ram_block **block,
 /* Ask the trackers; pages become dirty again, and the walk starts from the front.  *changed: how many. */
 int walk_sync(struct page_walk *walk, struct tracker_set *trackers, uint64_t *changed, struct ferry_error *err);
 
-/* How many pages are left: nobody has taken them yet.  Thread: any. */
+/* How many pages are left: in nobody's batch yet.  Thread: any. */
 uint64_t walk_pending(struct page_walk *walk);
 
 /* ---- postcopy (page_walk_postcopy.c) --------------------------------------------------------------------------- */
