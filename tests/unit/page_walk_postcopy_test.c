@@ -327,6 +327,8 @@ static void saw(struct fixture *fixture, int me, const struct page_batch *batch)
         uint64_t page = batch->pages[i], host = page / host_pages[block];
         int nobody = 0;
 
+        if (i > 0 && page <= batch->pages[i - 1]) /* all are zero: one part */
+            atomic_fetch_add(&fixture->errors, 1);
         lowest = page < lowest ? page : lowest;
         highest = page > highest ? page : highest;
         atomic_fetch_add(&fixture->seen[block][page], 1);

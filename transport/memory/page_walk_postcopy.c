@@ -122,8 +122,11 @@ bool walk_fill_postcopy(struct page_walk *walk, struct walk_claim *claim, struct
             batch->block = walk->map->blocks[claim->block];
             batch_fill(batch, &walk->dirty[claim->block], &claim->page, claim->end);
         }
-        if (batch->count == batch->limit || !find_around(walk) || (batch->count > 0 && walk->block != claim->block))
+        if (batch->count == batch->limit || !find_around(walk))
             return batch->count > 0;
+        /* A batch is of one block and ascends, while the walk may have come around or been moved. */
+        if (batch->count > 0 && (walk->block != claim->block || walk->page < claim->end))
+            return true;
         if (walk_host_pages(walk->map->blocks[walk->block]) > 1) {
             claim_whole(walk, claim, walk->map->blocks[walk->block], walk->page);
             walk->page = claim->end;

@@ -104,7 +104,7 @@ static void make_keys(const struct page_encoder *encoder, const struct packet *p
 /* ---------------------------------------------------------------------------------------------------------------- */
 
 /* *known: from now on it is known what the other end has of these pages. */
-static ssize_t encode(struct page_encoder *encoder, struct packet *packet, bool first_round, bool *known,
+static ssize_t encode(struct page_encoder *encoder, struct packet *packet, bool afresh, bool *known,
                       struct ferry_error *err)
 {
     uint8_t *page[BATCH_PAGES_MAX];
@@ -124,7 +124,7 @@ static ssize_t encode(struct page_encoder *encoder, struct packet *packet, bool 
         forget_old(encoder, &pages);
     }
     if (encoder->choice)
-        by = page_auto_choose(encoder->choice, &pages, first_round, &packet->codec);
+        by = page_auto_choose(encoder->choice, &pages, afresh, &packet->codec);
     if (!by)
         return 0;
     bytes = encoder_encode(by, &pages, encoder->out, err);
@@ -134,13 +134,13 @@ static ssize_t encode(struct page_encoder *encoder, struct packet *packet, bool 
     return bytes;
 }
 
-int page_encoder_encode(struct page_encoder *encoder, struct packet *packet, bool first_round, struct ferry_error *err)
+int page_encoder_encode(struct page_encoder *encoder, struct packet *packet, bool afresh, struct ferry_error *err)
 {
     bool delta = encoder->codec == CODEC_XBZRLE, known = false;
     ssize_t bytes = 0;
 
-    if ((encoder->encoder || encoder->choice) && packet->content_pages > 0 && !(delta && first_round))
-        bytes = encode(encoder, packet, first_round, &known, err);
+    if ((encoder->encoder || encoder->choice) && packet->content_pages > 0 && !(delta && afresh))
+        bytes = encode(encoder, packet, afresh, &known, err);
     if (bytes < 0)
         return (int)bytes;
     note(encoder, packet->run, packet->content_runs, packet->block, known);

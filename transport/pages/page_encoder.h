@@ -35,11 +35,11 @@ void page_encoder_clear(struct page_encoder *encoder);
 
 /**
  * page_encoder_encode() - the content of @packet
- * @first_round: nothing was sent before, a delta cannot be had
+ * @afresh: the other end has nothing of these pages, a delta cannot be had
  *
  * Sets the packet's codec and payload_bytes.  Returns 1: encoder->out is the payload, until the next call; 0: the pages
  * are to be sent as they are; or a negative errno.
  */
-int page_encoder_encode(struct page_encoder *encoder, struct packet *packet, bool first_round, struct ferry_error *err);
+int page_encoder_encode(struct page_encoder *encoder, struct packet *packet, bool afresh, struct ferry_error *err);
 
 #endif

@@ -13,6 +13,7 @@ void page_receiver_init(struct page_receiver *receiver, struct ferry_channel *ch
     receiver->placer = placer;
     receiver->suspects = suspects;
     receiver->terms = *terms;
+    receiver->once = false;
     receiver->sequence = 0;
     receiver->round = 0;
     packet_reader_init(&receiver->reader, chan, terms->format, map);
@@ -158,6 +159,17 @@ static int read_encoded(struct page_receiver *receiver, struct ferry_error *err)
     return packet_reader_payload(&receiver->reader, iov, 1, err);
 }
 
+/* In precopy another copy may be on its way. */
+static int doubt(struct page_receiver *receiver, uint64_t page, struct ferry_error *err)
+{
+    const struct ram_block *block = receiver->packet.block;
+
+    if (!receiver->once)
+        return page_suspects_add(receiver->suspects, block, page, err);
+    return ferry_error_set_code(err, FERRY_E_BAD_PAGE_RECORD, -EBADMSG,
+                                "page %" PRIu64 " was damaged on its way: its checksum is wrong", page);
+}
+
 /* The content, where it was put, in the order of the checksums. */
 static int check_sums(struct page_receiver *receiver, struct ferry_error *err)
 {
@@ -174,7 +186,7 @@ static int check_sums(struct page_receiver *receiver, struct ferry_error *err)
             if (packet_sum((const uint8_t *)piece->iov_base + offset, FERRY_PAGE_BYTES) == packet->sum[at++])
                 page_suspects_clear(receiver->suspects, packet->block, number, 1);
             else
-                ret = page_suspects_add(receiver->suspects, packet->block, number, err);
+                ret = doubt(receiver, number, err);
             offset += FERRY_PAGE_BYTES;
             if (offset == piece->iov_len) {
                 piece++;

@@ -20,6 +20,7 @@ struct page_receiver {
     struct placer *placer;          /* borrowed */
     struct page_suspects *suspects; /* borrowed */
     struct page_terms terms;
+    bool once;         /* postcopy: each page comes once, so a checksum must fit */
     uint64_t sequence; /* v2: due next */
     uint32_t round;    /* v2: nothing older may come */
     struct packet_reader reader;

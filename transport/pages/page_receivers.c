@@ -4,6 +4,8 @@
  *      thread 0    packet packet SYNC .............. packet packet SYNC ....
  *      thread 1    packet packet packet packet SYNC. packet SYNC ...........
  *      load thread       page_receivers_sync() ....^ all have come: turn++
+ *
+ * The threads change to the placers of postcopy in the same way, at a sync of their own.
  */
 #include "page_receivers.h"
 
@@ -169,10 +171,16 @@ static int start_thread(struct page_receivers *receivers, unsigned i, const stru
     return 0;
 }
 
-struct page_receivers *page_receivers_new(const struct ram_map *map, struct placer *placer,
-                                          struct ferry_channel *const *chans, unsigned count,
-                                          const struct page_terms *terms, const struct page_receivers_events *events,
-                                          struct ferry_error *err)
+/* A struct placer of each, or one of all: then it is precopy. */
+struct places {
+    struct placer *all;
+    struct placer *const *each;
+};
+
+static struct page_receivers *receivers_new(const struct ram_map *map, const struct places *places,
+                                            struct ferry_channel *const *chans, unsigned count,
+                                            const struct page_terms *terms, const struct page_receivers_events *events,
+                                            struct ferry_error *err)
 {
     struct page_receivers *receivers = calloc(1, sizeof(*receivers) + count * sizeof(receivers->threads[0]));
     struct page_suspects *suspects = page_suspects_new();
@@ -192,8 +200,11 @@ struct page_receivers *page_receivers_new(const struct ram_map *map, struct plac
     pthread_cond_init(&receivers->go, NULL);
     pthread_cond_init(&receivers->changed, NULL);
     for (unsigned i = 0; i < count; i++) {
+        struct page_receiver *receiver = &receivers->threads[i].receiver;
+
         receivers->threads[i].all = receivers;
-        page_receiver_init(&receivers->threads[i].receiver, chans[i], map, placer, suspects, terms);
+        page_receiver_init(receiver, chans[i], map, places->each ? places->each[i] : places->all, suspects, terms);
+        receiver->once = places->each != NULL;
     }
     for (unsigned i = 0; i < count; i++) {
         if (start_thread(receivers, i, terms, err) < 0) {
@@ -202,6 +213,26 @@ struct page_receivers *page_receivers_new(const struct ram_map *map, struct plac
         }
     }
     return receivers;
+}
+
+struct page_receivers *page_receivers_new(const struct ram_map *map, struct placer *placer,
+                                          struct ferry_channel *const *chans, unsigned count,
+                                          const struct page_terms *terms, const struct page_receivers_events *events,
+                                          struct ferry_error *err)
+{
+    const struct places places = { .all = placer };
+
+    return receivers_new(map, &places, chans, count, terms, events, err);
+}
+
+struct page_receivers *page_receivers_new_postcopy(const struct ram_map *map, struct placer *const *views,
+                                                   struct ferry_channel *const *chans, unsigned count,
+                                                   const struct page_terms *terms,
+                                                   const struct page_receivers_events *events, struct ferry_error *err)
+{
+    const struct places places = { .each = views };
+
+    return receivers_new(map, &places, chans, count, terms, events, err);
 }
 
 /* ---- the load thread ------------------------------------------------------------------------------------------- */
@@ -248,7 +279,38 @@ static void await_all(struct page_receivers *receivers)
         pthread_cond_wait(&receivers->changed, &receivers->lock);
 }
 
-int page_receivers_sync(struct page_receivers *receivers, struct ferry_error *err)
+/* With the lock held: no page that came so far is damaged. */
+static int check_suspects(const struct page_receivers *receivers, struct ferry_error *err)
+{
+    const struct ram_block *block;
+    uint64_t page, found = page_suspects_find(receivers->suspects, receivers->map, &block, &page);
+
+    if (found == 0)
+        return 0;
+    ferry_error_set_code(err, FERRY_E_BAD_PAGE_RECORD, -EBADMSG,
+                         "block '%s': page %" PRIu64 " was damaged on its way%s: its checksum is wrong",
+                         block->info.name, page, found > 1 ? ", and others were" : "");
+    ferry_error_object(err, "%s", block->info.name);
+    return -EBADMSG;
+}
+
+/* Called with the lock held, when all have come to their sync. */
+static void go_on(struct page_receivers *receivers, struct placer *const *views)
+{
+    for (unsigned i = 0; i < receivers->count; i++) {
+        receivers->threads[i].state = RECEIVER_READS;
+        if (views) {
+            receivers->threads[i].receiver.placer = views[i];
+            receivers->threads[i].receiver.once = true;
+        }
+    }
+    receivers->at_sync = 0;
+    receivers->turn++;
+    pthread_cond_broadcast(&receivers->go);
+}
+
+/* @views: NULL: as it was. */
+static int pass_sync(struct page_receivers *receivers, struct placer *const *views, struct ferry_error *err)
 {
     struct ferry_error why = { 0 };
     int ret;
@@ -258,13 +320,10 @@ int page_receivers_sync(struct page_receivers *receivers, struct ferry_error *er
     ret = receivers_error(receivers, err);
     if (ret == 0)
         ret = check_sync(receivers, &why);
-    if (ret == 0) {
-        for (unsigned i = 0; i < receivers->count; i++)
-            receivers->threads[i].state = RECEIVER_READS;
-        receivers->at_sync = 0;
-        receivers->turn++;
-        pthread_cond_broadcast(&receivers->go);
-    }
+    if (ret == 0 && views)
+        ret = check_suspects(receivers, &why);
+    if (ret == 0)
+        go_on(receivers, views);
     pthread_mutex_unlock(&receivers->lock);
     if (!why.errnum)
         return ret;
@@ -272,12 +331,26 @@ int page_receivers_sync(struct page_receivers *receivers, struct ferry_error *er
     return page_receivers_status(receivers, err);
 }
 
+int page_receivers_sync(struct page_receivers *receivers, struct ferry_error *err)
+{
+    return pass_sync(receivers, NULL, err);
+}
+
+void page_receivers_discard(struct page_receivers *receivers, const struct ram_block *block, uint64_t first,
+                            uint64_t count)
+{
+    page_suspects_clear(receivers->suspects, block, first, count);
+}
+
+int page_receivers_begin_postcopy(struct page_receivers *receivers, struct placer *const *views,
+                                  struct ferry_error *err)
+{
+    return pass_sync(receivers, views, err);
+}
+
 /* Called with the lock held. */
 static int check_end(const struct page_receivers *receivers, struct ferry_error *err)
 {
-    const struct ram_block *block;
-    uint64_t page, found;
-
     if (receivers->at_sync > 0) {
         const char *label = label_of_first(receivers, RECEIVER_AT_SYNC);
 
@@ -285,14 +358,7 @@ static int check_end(const struct page_receivers *receivers, struct ferry_error 
         ferry_error_object(err, "%s", label);
         return -EPROTO;
     }
-    found = page_suspects_find(receivers->suspects, receivers->map, &block, &page);
-    if (found == 0)
-        return 0;
-    ferry_error_set_code(err, FERRY_E_BAD_PAGE_RECORD, -EBADMSG,
-                         "block '%s': page %" PRIu64 " was damaged on its way%s: its checksum is wrong",
-                         block->info.name, page, found > 1 ? ", and others were" : "");
-    ferry_error_object(err, "%s", block->info.name);
-    return -EBADMSG;
+    return check_suspects(receivers, err);
 }
 
 int page_receivers_finish(struct page_receivers *receivers, struct ferry_error *err)
@@ -348,25 +414,4 @@ void page_receivers_free(struct page_receivers *receivers)
     pthread_cond_destroy(&receivers->changed);
     pthread_mutex_destroy(&receivers->lock);
     free(receivers);
-}
-
-void page_receivers_discard(struct page_receivers *receivers, const struct ram_block *block, uint64_t first,
-                            uint64_t count)
-{
-    page_suspects_clear(receivers->suspects, block, first, count);
-}
-
-int page_receivers_begin_postcopy(struct page_receivers *receivers, struct placer *const *views,
-                                  struct ferry_error *err)
-{
-    return ferry_error_set(err, -ENOTSUP, "no postcopy yet");
-}
-
-struct page_receivers *page_receivers_new_postcopy(const struct ram_map *map, struct placer *const *views,
-                                                   struct ferry_channel *const *chans, unsigned count,
-                                                   const struct page_terms *terms,
-                                                   const struct page_receivers_events *events, struct ferry_error *err)
-{
-    ferry_error_set(err, -ENOTSUP, "no postcopy yet");
-    return NULL;
 }

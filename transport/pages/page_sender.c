@@ -218,7 +218,7 @@ static int send_batch(struct page_sender *sender, struct ferry_error *err)
     packet_from_batch(packet, &sender->batch);
     if (sender->terms.sums && packet->content_pages > 0)
         sum_pages(packet);
-    ret = page_encoder_encode(&sender->encoder, packet, sender->first_round, err);
+    ret = page_encoder_encode(&sender->encoder, packet, sender->afresh, err);
     if (ret < 0)
         return ret;
     ret = put_pages(sender, ret > 0, err);

@@ -29,7 +29,7 @@ struct page_sender {
     struct ferry_writer *writer; /* owned */
     uint64_t sequence;           /* of the next packet */
     uint32_t round;
-    bool first_round;
+    bool afresh;              /* the other end has nothing of these pages: in the first round, and in postcopy */
     unsigned quiet_pages;     /* zero pages that were put and not flushed */
     struct page_codec *codec; /* borrowed */
     struct page_encoder encoder;

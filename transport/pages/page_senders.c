@@ -43,6 +43,7 @@ struct page_senders {
     unsigned working; /* are at work */
     uint32_t round;
     unsigned rounds; /* begun so far */
+    bool postcopy;
     bool quit;
     struct ferry_error error; /* the first; errnum 0: none */
 
@@ -86,7 +87,7 @@ static bool await_round(struct page_senders *senders, struct sender_thread *thre
         pthread_cond_wait(&thread->go, &senders->lock);
     go = !senders->quit;
     sender->round = senders->round;
-    sender->first_round = senders->rounds == 1;
+    sender->afresh = senders->rounds == 1 || senders->postcopy;
     pthread_mutex_unlock(&senders->lock);
     return go;
 }
@@ -215,6 +216,14 @@ void page_senders_begin(struct page_senders *senders, uint32_t round)
     pthread_mutex_unlock(&senders->lock);
 }
 
+void page_senders_begin_postcopy(struct page_senders *senders, uint32_t round)
+{
+    pthread_mutex_lock(&senders->lock);
+    senders->postcopy = true;
+    pthread_mutex_unlock(&senders->lock);
+    page_senders_begin(senders, round);
+}
+
 void page_senders_use(struct page_senders *senders, unsigned channels)
 {
     pthread_mutex_lock(&senders->lock);
@@ -338,9 +347,4 @@ void page_senders_free(struct page_senders *senders)
     pthread_cond_destroy(&senders->idle);
     pthread_mutex_destroy(&senders->lock);
     free(senders);
-}
-
-void page_senders_begin_postcopy(struct page_senders *senders, uint32_t round)
-{
-    page_senders_begin(senders, round);
 }
