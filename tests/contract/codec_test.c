@@ -252,6 +252,16 @@ static void a_damaged_payload_harms_nothing(void **state)
     }
 }
 
+/* The race is what this is about: not for a build that takes every race for an error. */
+#if defined(__SANITIZE_THREAD__)
+#define RACES_ARE_ERRORS 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define RACES_ARE_ERRORS 1
+#endif
+#endif
+
+#ifndef RACES_ARE_ERRORS
 static atomic_bool writing;
 
 static void *write_on(void *opaque)
@@ -267,19 +277,8 @@ static void *write_on(void *opaque)
     return NULL;
 }
 
-#if defined(__SANITIZE_THREAD__)
-#define RACES_ARE_ERRORS 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define RACES_ARE_ERRORS 1
-#endif
-#endif
-
 static void pages_may_change_under_the_encoder(void **state)
 {
-#ifdef RACES_ARE_ERRORS
-    skip(); /* the race is what this is about */
-#endif
     for (size_t k = 0; k < KINDS; k++) {
         struct bench bench;
         pthread_t writer;
@@ -300,6 +299,7 @@ static void pages_may_change_under_the_encoder(void **state)
         bench_close(&bench);
     }
 }
+#endif
 
 /* A page in two rounds: little has changed, so little goes out; and a page that was forgotten goes out whole. */
 static void deltas_are_against_what_the_other_end_has(void **state)
@@ -399,7 +399,9 @@ int main(void)
         cmocka_unit_test(what_does_not_pay_is_said_so),
         cmocka_unit_test(a_payload_cut_or_made_longer_is_refused),
         cmocka_unit_test(a_damaged_payload_harms_nothing),
+#ifndef RACES_ARE_ERRORS
         cmocka_unit_test(pages_may_change_under_the_encoder),
+#endif
         cmocka_unit_test(deltas_are_against_what_the_other_end_has),
         cmocka_unit_test(deltas_learn_what_others_sent),
         cmocka_unit_test(what_a_codec_has_not_is_refused),
