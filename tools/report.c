@@ -75,6 +75,8 @@ json_t *report_stats_json(const char *side, const struct ferry_stats *stats)
                                ferry_phase_name(stats->phase), "total-time", (json_int_t)whole_ms(time->total_ns),
                                "total-time-us", (json_int_t)(time->total_ns / 1000));
 
+    if (stats->id[0])
+        object = with(object, "session", json_string(stats->id));
     object = with_time(object, "setup-time", time->setup_ns, is_source && time->setup_ns > 0);
     object = with_time(object, "downtime", time->downtime_ns, is_source && time->downtime_ns > 0);
     if (is_source && time->downtime_ns > 0)

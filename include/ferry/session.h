@@ -134,6 +134,7 @@ struct ferry_stats {
     struct ferry_impaired_stats impaired; /* destination: devices that refused their state (ferry/rules.h) */
     char tracker[64];                     /* source: how dirty pages are found */
     char channel[256];
+    char id[33]; /* 32 hexadecimal digits; in the ferry dialect the same at both ends; empty: nobody has come yet */
 };
 
 /**

@@ -22,9 +22,15 @@ class Serve(Case):
     def test_one_after_another(self):
         lines = self.path("reports")
         recv, address = self.serve("tcp:127.0.0.1:0", "--json", lines)
+        sessions = set()
         for _ in range(3):
-            self.assert_done(self.send(address, spec=SMALL))
-            self.assert_verified(self.next_report(recv), "8MiB")
+            sent = self.assert_done(self.send(address, spec=SMALL))
+            report = self.next_report(recv)
+            self.assert_verified(report, "8MiB")
+            self.assertRegex(report["session"], r"^[0-9a-f]{32}$")
+            self.assertEqual(sent["session"], report["session"])
+            sessions.add(report["session"])
+        self.assertEqual(len(sessions), 3)
         recv.signal(signal.SIGTERM)
         self.assertEqual(recv.end()[0], DONE, recv.words())
         with open(lines) as f:

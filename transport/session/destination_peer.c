@@ -126,6 +126,7 @@ static int open_streams(struct destination_peer *peer, const struct gather_resul
                                         "%s: a plain stream, in which there is nothing to keep a journal of",
                                         ferry_channel_label(session->chan));
         session_note_peer(session, "qemu", 0, 0);
+        session_make_id(session);
         secure_forgive_end(session->chan);
         reader_preload(peer->reader, result->first, sizeof(result->first));
         return 0;
@@ -133,6 +134,7 @@ static int open_streams(struct destination_peer *peer, const struct gather_resul
     session_at(session, "answered");
     memcpy(peer->nonce, result->agreed.nonce, sizeof(peer->nonce));
     session_note_peer(session, "ferry", result->agreed.protocol, result->agreed.device);
+    session_note_id(session, result->hello.session);
     peer->path = return_path_open(peer->reader, err);
     if (!peer->path)
         return -ENOTSUP;

@@ -175,6 +175,23 @@ void session_note_peer(struct ferry_session *session, const char *dialect, uint6
     session_stats_unlock(session);
 }
 
+void session_note_id(struct ferry_session *session, const uint8_t id[HELLO_ID_BYTES])
+{
+    struct ferry_stats *stats = session_stats_lock(session);
+
+    for (size_t i = 0; i < HELLO_ID_BYTES; i++)
+        snprintf(stats->id + 2 * i, 3, "%02x", id[i]);
+    session_stats_unlock(session);
+}
+
+void session_make_id(struct ferry_session *session)
+{
+    uint8_t id[HELLO_ID_BYTES];
+
+    if (hello_random(id, NULL) == 0)
+        session_note_id(session, id);
+}
+
 int session_result(int ret, const struct ferry_error *err)
 {
     return ret < 0 && err->errnum < 0 ? err->errnum : ret;

@@ -7,6 +7,7 @@
 #ifndef SESSION_SESSION_H
 #define SESSION_SESSION_H
 
+#include "hello.h"
 #include "notes.h"
 #include "options.h"
 #include "ratelimit.h"
@@ -148,6 +149,10 @@ void session_note_step(struct ferry_session *session, enum session_step step);
 
 /* What was agreed with the other side. */
 void session_note_peer(struct ferry_session *session, const char *dialect, uint64_t protocol, uint64_t device);
+
+/* How this session is called, by the hello; where there is none, by a name that this end makes. */
+void session_note_id(struct ferry_session *session, const uint8_t id[HELLO_ID_BYTES]);
+void session_make_id(struct ferry_session *session);
 
 /* What a run function returns: the root cause in @err may have another errno than @ret, which found it. */
 int session_result(int ret, const struct ferry_error *err);

@@ -90,8 +90,10 @@ static int say_hello(struct source_peer *peer, struct source_pages *pages, struc
     struct hello hello;
     int ret = dial_introduce(&session->options, 1 + pages->count, &hello, err);
 
-    if (ret == 0)
-        ret = handover_begin(peer, hello.session, err);
+    if (ret < 0)
+        return ret;
+    session_note_id(session, hello.session);
+    ret = handover_begin(peer, hello.session, err);
     if (ret == 0)
         ret = dial_greet(session->chan, &hello, peer->dog, (int64_t)session->options.setup_timeout_ns, &answer, err);
     if (ret < 0)
@@ -141,6 +143,7 @@ int source_peer_open(struct source_peer *peer, struct ferry_session *session, st
                                         "%s: the qemu dialect has no answer that a journal could keep",
                                         ferry_channel_label(session->chan));
         session_note_peer(session, "qemu", 0, 0);
+        session_make_id(session);
         ret = source_pages_dial(pages, NULL, peer->dog, err);
         if (ret < 0)
             return ret;
