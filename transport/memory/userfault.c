@@ -2,10 +2,12 @@
 /* userfault.c - opening a userfaultfd and handing memory to it
  *
  * There are two doors: the system call, for which the administrator may want a privilege, and /dev/userfaultfd (6.1),
- * for which file permissions decide.  Which features there are is asked in the same call that switches them on, and a
- * descriptor that was refused cannot ask again.
+ * for which file permissions decide.  Which features there are is asked in the same call that switches them on; where
+ * it is refused, asking for none tells which there are.
  */
 #include "userfault.h"
+
+#include "userfault_why.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -32,40 +34,39 @@ static int userfault_open_any(enum userfault_scope scope, struct ferry_error *er
 {
     int flags = O_CLOEXEC | O_NONBLOCK | (scope == USERFAULT_USER_ONLY ? UFFD_USER_MODE_ONLY : 0);
     int fd = (int)syscall(SYS_userfaultfd, flags);
-    int error = errno;
+    int call = errno;
 
     if (fd >= 0)
         return fd;
-    if (error == EPERM) {
-        fd = userfault_open_device(flags);
-        if (fd >= 0)
-            return fd;
-    }
-    if (error == ENOSYS)
-        return ferry_error_set(err, -ENOENT, "userfaultfd: this kernel was built without it");
-    ferry_error_set(err, -error, "userfaultfd: %s", strerror(error));
-    if (error == EPERM)
-        ferry_error_hint(err, "allow it with sysctl vm.unprivileged_userfaultfd=1, or give this user access to "
-                              "/dev/userfaultfd");
-    return -error;
+    fd = userfault_open_device(flags);
+    return fd >= 0 ? fd : userfault_refused(scope, call, -fd, err);
+}
+
+int userfault_agree(int fd, uint64_t features, struct ferry_error *err)
+{
+    struct uffdio_api api = { .api = UFFD_API, .features = features }, ask = { .api = UFFD_API };
+    char text[256];
+    int error;
+
+    if (ioctl(fd, UFFDIO_API, &api) == 0)
+        return 0;
+    error = errno;
+    if (error != EINVAL)
+        return ferry_error_set(err, -error, "userfaultfd: %s", strerror(error));
+    if (ioctl(fd, UFFDIO_API, &ask) < 0)
+        return ferry_error_set(err, -EINVAL, "userfaultfd: descriptor %d is in use already", fd);
+    return ferry_error_set(err, -ENOTSUP, "userfaultfd: this kernel lacks %s",
+                           userfault_feature_names(features & ~ask.features, text, sizeof(text)));
 }
 
 int userfault_open(enum userfault_scope scope, uint64_t features, struct ferry_error *err)
 {
-    struct uffdio_api api = { .api = UFFD_API, .features = features };
     int fd = userfault_open_any(scope, err);
-    int error;
+    int ret = fd < 0 ? fd : userfault_agree(fd, features, err);
 
-    if (fd < 0)
-        return fd;
-    if (ioctl(fd, UFFDIO_API, &api) == 0)
-        return fd;
-    error = errno;
-    close(fd);
-    if (error == EINVAL)
-        return ferry_error_set(err, -ENOTSUP, "userfaultfd: this kernel lacks one of the features 0x%" PRIx64,
-                               features);
-    return ferry_error_set(err, -error, "userfaultfd: %s", strerror(error));
+    if (ret < 0 && fd >= 0)
+        close(fd);
+    return ret < 0 ? ret : fd;
 }
 
 int userfault_register(int fd, const struct ferry_block *block, uint64_t mode, uint64_t ioctls, struct ferry_error *err)

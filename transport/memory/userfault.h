@@ -28,6 +28,10 @@ enum userfault_scope {
  */
 int userfault_open(enum userfault_scope scope, uint64_t features, struct ferry_error *err);
 
+/* Switch @features on, for a descriptor that was opened elsewhere.  -ENOTSUP names what the kernel lacks; after a
+ * failure the descriptor is of no use. */
+int userfault_agree(int fd, uint64_t features, struct ferry_error *err);
+
 /**
  * userfault_register() - have faults of @block handled
  * @mode: UFFDIO_REGISTER_MODE_...
