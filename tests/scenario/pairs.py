@@ -51,8 +51,8 @@ class Pairs(Case):
 
     def cross(self, run):
         uri = "tcp:127.0.0.1:0" if run["kind"] == "tcp" else f"unix:{self.path(str(next(self.names)))}"
-        spec = guest(SIZE, "20MiB/s", ",zero=25%,content=mixed") if run["guest"] == "pattern" \
-            else f"kvm:size={SIZE},dirty=10MiB/s"
+        spec = guest(SIZE, "2MiB/s", ",zero=25%,content=mixed") if run["guest"] == "pattern" \
+            else f"kvm:size={SIZE},dirty=2MiB/s"
         recv = self.start("recv", uri, "--guest", run["guest"], "--run-on", "20ms", *self.settings(run, "recv"))
         address = recv.wait_event("listening")["address"]
         send = self.send(address, *self.settings(run, "send"), spec=spec)
