@@ -3,6 +3,7 @@
 #include "report.h"
 
 #include "clock.h"
+#include "report_convergence.h"
 #include "report_peer.h"
 
 #include <errno.h>
@@ -101,9 +102,7 @@ json_t *report_stats_json(const char *side, const struct ferry_stats *stats)
         object = with(object, "tracker", json_string(stats->tracker));
     if (stats->verdict != FERRY_VERDICT_NONE)
         object = with(object, "verdict", json_string(ferry_verdict_name(stats->verdict)));
-    if (stats->verdict == FERRY_VERDICT_CANNOT)
-        object = with(object, "needed-bytes-per-second", json_integer((json_int_t)stats->wire.needed_bytes_per_sec));
-    return object;
+    return report_convergence_json(object, stats);
 }
 
 json_t *report_error_json(const struct ferry_error *err)

@@ -3,6 +3,7 @@
 #include "summary.h"
 
 #include "report_channels.h"
+#include "report_convergence.h"
 #include "units.h"
 
 #include <ferry/codes.h>
@@ -181,6 +182,7 @@ void summary_print(FILE *to, const json_t *source, const json_t *destination)
     print_guest(to, source, destination);
     print_times(to, source, destination);
     print_wire(to, source ? source : destination);
+    report_convergence_print(to, source);
     print_cpu(to, source, destination);
     print_verify(to, destination);
 }

@@ -135,10 +135,22 @@ static int asked_for_block(void *opaque, const char *name, uint64_t length, stru
     return ret;
 }
 
+static int asked_to_throttle(void *opaque, unsigned percent, struct ferry_error *err)
+{
+    struct kvm_guest *k = opaque;
+
+    pthread_mutex_lock(&k->lock);
+    if (k->parts.threads)
+        kvm_threads_throttle(k->parts.threads, percent);
+    pthread_mutex_unlock(&k->lock);
+    return 0;
+}
+
 const struct ferry_guest_ops kvm_guest_ferry_ops = {
     .stop = asked_to_stop,
     .start = asked_to_start,
     .provide_block = asked_for_block,
+    .throttle = asked_to_throttle,
 };
 
 /* ---- the check --------------------------------------------------------------------------------------------------- */

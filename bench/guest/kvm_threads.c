@@ -20,10 +20,14 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <time.h>
+#include <unistd.h>
 
 #define BEAT_NS       NS_PER_MS /* vCPU 0 */
 #define OTHER_BEAT_NS (10 * NS_PER_MS)
 #define KICK          SIGRTMIN
+#define LOOK_NS       (50 * NS_PER_MS) /* a vCPU that never asks is interrupted so often, */
+#define SLICE_NS      (5 * NS_PER_MS)  /* or, while it is throttled, so often */
 
 struct vcpu {
     pthread_t thread;
@@ -31,15 +35,19 @@ struct vcpu {
     struct kvm_cpu *cpu;         /* borrowed */
     unsigned index;
     struct pace pace;
-    int64_t beat_ns; /* when the last question was answered */
-    bool asked;      /* KVM waits to be entered again to finish an instruction */
-    bool ended;      /* does not run any more */
+    int64_t beat_ns;   /* when the last question was answered */
+    int64_t worked_ns; /* when its last rest was over */
+    timer_t timer;     /* interrupts one that never asks, so that it hears of being throttled */
+    bool timed;
+    bool asked; /* KVM waits to be entered again to finish an instruction */
+    bool ended; /* does not run any more */
 };
 
 struct kvm_threads {
     struct kvm_machine machine;
     struct gate gate;
     uint64_t bytes_per_sec; /* of each vCPU; 0: never writes */
+    atomic_uint throttle;   /* percent of their time that vCPUs do not run */
     pthread_mutex_t lock;   /* guards failure */
     struct ferry_error failure;
     unsigned running;
@@ -91,6 +99,7 @@ static uint32_t pages_due(struct vcpu *vcpu)
     vcpu->beat_ns = clock_now_ns();
     if (!gate_is_open(&threads->gate))
         return 0;
+    vcpu->pace.bytes_per_sec = threads->bytes_per_sec * (100 - atomic_load(&threads->throttle)) / 100;
     pages = pace_due(&vcpu->pace, vcpu->beat_ns);
     return pages < UINT32_MAX ? (uint32_t)pages : UINT32_MAX;
 }
@@ -166,6 +175,46 @@ static void enter(struct vcpu *vcpu)
     }
 }
 
+static void interrupt_every(struct vcpu *vcpu, int64_t ns)
+{
+    const struct itimerspec every = { .it_interval.tv_nsec = ns, .it_value.tv_nsec = ns };
+
+    if (vcpu->timed)
+        timer_settime(vcpu->timer, 0, &every, NULL);
+}
+
+/* A vCPU that never asks, on its own thread. */
+static void make_timer(struct vcpu *vcpu)
+{
+    struct sigevent event = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = KICK };
+
+    if (vcpu->threads->bytes_per_sec != PACE_UNLIMITED)
+        return;
+    event._sigev_un._tid = gettid();
+    vcpu->timed = timer_create(CLOCK_MONOTONIC, &event, &vcpu->timer) == 0;
+    interrupt_every(vcpu, LOOK_NS);
+}
+
+/* It was interrupted: throttled, it sleeps for as long as its work since the last time makes due. */
+static void rest(struct vcpu *vcpu)
+{
+    struct kvm_threads *threads = vcpu->threads;
+    unsigned percent = atomic_load(&threads->throttle);
+    int64_t now = clock_now_ns(), worked = now - vcpu->worked_ns;
+
+    if (!vcpu->timed || (percent == 0 && worked < LOOK_NS) || worked < SLICE_NS)
+        return;
+    if (percent > 0 && worked > 2 * SLICE_NS) { /* it has just begun */
+        interrupt_every(vcpu, SLICE_NS);
+        worked = SLICE_NS;
+    } else if (percent == 0) {
+        interrupt_every(vcpu, LOOK_NS);
+    }
+    if (percent > 0)
+        gate_sleep_until(&threads->gate, now + worked * percent / (100 - percent));
+    vcpu->worked_ns = clock_now_ns();
+}
+
 /* The gate is closed: let KVM finish what it is at. */
 static void settle(struct vcpu *vcpu)
 {
@@ -189,17 +238,23 @@ static void *vcpu_main(void *opaque)
     pthread_sigmask(SIG_UNBLOCK, &kick, NULL);
     /* Without it the kernel adds 50 us to every sleep. */
     prctl(PR_SET_TIMERSLACK, 1UL);
+    make_timer(vcpu);
     while (gate_enter(gate)) {
         vcpu->beat_ns = clock_now_ns();
         pace_start(&vcpu->pace, vcpu->threads->bytes_per_sec, vcpu->beat_ns);
-        while (gate_is_open(gate) && !vcpu->ended)
+        vcpu->worked_ns = vcpu->beat_ns;
+        while (gate_is_open(gate) && !vcpu->ended) {
             enter(vcpu);
+            rest(vcpu);
+        }
         if (vcpu->ended)
             while (gate_is_open(gate))
                 gate_sleep_until(gate, INT64_MAX);
         settle(vcpu);
         gate_leave(gate);
     }
+    if (vcpu->timed)
+        timer_delete(vcpu->timer);
     return NULL;
 }
 
@@ -282,6 +337,11 @@ void kvm_threads_stop(struct kvm_threads *threads)
         pthread_kill(threads->vcpu[i].thread, KICK);
     }
     gate_close(&threads->gate);
+}
+
+void kvm_threads_throttle(struct kvm_threads *threads, unsigned percent)
+{
+    atomic_store(&threads->throttle, percent);
 }
 
 int kvm_threads_failed(struct kvm_threads *threads, struct ferry_error *err)

@@ -43,6 +43,9 @@ void kvm_threads_free(struct kvm_threads *threads);
 void kvm_threads_start(struct kvm_threads *threads);
 void kvm_threads_stop(struct kvm_threads *threads);
 
+/* From now on each vCPU runs for 100 - @percent of its time; at most 99.  Thread: any. */
+void kvm_threads_throttle(struct kvm_threads *threads, unsigned percent);
+
 /* Whether a vCPU ended by itself: -EIO and what KVM said.  Thread: any. */
 int kvm_threads_failed(struct kvm_threads *threads, struct ferry_error *err);
 

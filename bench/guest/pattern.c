@@ -134,10 +134,22 @@ static int asked_for_block(void *opaque, const char *name, uint64_t length, stru
     return ret;
 }
 
+static int asked_to_throttle(void *opaque, unsigned percent, struct ferry_error *err)
+{
+    struct pattern *p = opaque;
+
+    pthread_mutex_lock(&p->lock);
+    if (p->writers)
+        writers_throttle(p->writers, percent);
+    pthread_mutex_unlock(&p->lock);
+    return 0;
+}
+
 static const struct ferry_guest_ops ferry_ops = {
     .stop = asked_to_stop,
     .start = asked_to_start,
     .provide_block = asked_for_block,
+    .throttle = asked_to_throttle,
 };
 
 static void state_saving(void *opaque)

@@ -55,11 +55,28 @@ static const struct ferry_state_desc vfio_desc = {
     .hooks = { .needed = has_vfio },
 };
 
-static const struct ferry_state_desc *const subsections[] = { &vfio_desc, NULL };
+static bool has_share(void *opaque)
+{
+    return ((const struct pattern_state *)opaque)->spec.hot_share_percent != 100;
+}
+
+static const struct ferry_field share_fields[] = { FERRY_U32(spec.hot_share_percent, struct pattern_state), FERRY_END };
+
+static const struct ferry_state_desc share_desc = {
+    .name = "pattern/hot-share",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .size = sizeof(struct pattern_state),
+    .fields = share_fields,
+    .hooks = { .needed = has_share },
+};
+
+static const struct ferry_state_desc *const subsections[] = { &vfio_desc, &share_desc, NULL };
 
 static int state_pre_load(void *copy, struct ferry_error *err)
 {
     ((struct pattern_state *)copy)->spec.vfio_bytes = 0;
+    ((struct pattern_state *)copy)->spec.hot_share_percent = 100;
     return 0;
 }
 

@@ -70,6 +70,7 @@ static const struct spec_row rows[] = {
     ROW("dirty", ROW_RATE, dirty_bytes_per_sec),
     ROW("pattern", ROW_CHOICE, pattern, .choices = patterns),
     ROW("hot", ROW_PERCENT, hot_percent),
+    ROW("hot-share", ROW_PERCENT, hot_share_percent),
     ROW("zero", ROW_PERCENT, zero_percent),
     ROW("untouched", ROW_SIZE, untouched_bytes),
     ROW("vfio", ROW_SIZE, vfio_bytes),
@@ -88,6 +89,7 @@ static const struct guest_spec defaults = {
     .size_bytes = UINT64_C(256) << 20,
     .seed = 1,
     .hot_percent = 25,
+    .hot_share_percent = 100,
     .threads = 1,
     .pattern = SPEC_UNIFORM,
     .content = SPEC_RANDOM,
@@ -210,6 +212,8 @@ int spec_parse(const char *text, struct guest_spec *spec, struct ferry_error *er
         if (ret < 0)
             return ret;
     }
+    if (was_seen(seen, "hot-share") && !was_seen(seen, "hot"))
+        return ferry_error_set(err, -EINVAL, "hot-share says how many writes go to the hot part: it needs hot");
     if (was_seen(seen, "hot") && !was_seen(seen, "pattern"))
         parsed.pattern = SPEC_HOT;
     if (was_seen(seen, "hot") && parsed.pattern != SPEC_HOT)
@@ -251,6 +255,8 @@ int spec_check(const struct guest_spec *spec, struct ferry_error *err)
         ret = check_size("vfio", spec->vfio_bytes, 0, SPEC_VFIO_MAX, err);
     if (ret == 0)
         ret = check_number("hot", spec->hot_percent, 1, 100, err);
+    if (ret == 0)
+        ret = check_number("hot-share", spec->hot_share_percent, 1, 100, err);
     if (ret == 0)
         ret = check_number("zero", spec->zero_percent, 0, 100, err);
     if (ret == 0)

@@ -5,6 +5,7 @@
  *     dirty=0                   how fast it writes: a rate, or "unlimited"
  *     pattern=uniform           where: all over, one after another (sequential), or in a part of it (hot)
  *     hot=25%                   which part that is; implies pattern=hot
+ *     hot-share=100%            how many writes go there; the others go everywhere else; pattern guests only
  *     zero=0%                   share of pages that hold zeros
  *     untouched=0               more memory, which is never touched at all
  *     content=random            or text, or mixed
@@ -56,6 +57,7 @@ struct guest_spec {
     uint64_t seed;
     uint64_t vfio_bytes; /* 0: no such device */
     uint32_t hot_percent;
+    uint32_t hot_share_percent; /* of all writes; the others go to the other pages */
     uint32_t zero_percent;
     uint32_t threads;
     uint32_t beats;    /* not in the device state: a matter of the source alone; 0: as usual */

@@ -21,9 +21,11 @@ struct writers {
     struct regions *regions; /* borrowed */
     struct gate *gate;       /* borrowed */
     uint64_t bytes_per_sec;  /* of each thread */
-    uint32_t places;         /* how many of regions->writable are written to */
+    uint32_t places;         /* how many of regions->writable are written to ... */
+    uint32_t share_percent;  /* ... by so many of a hundred writes; the others go elsewhere */
     bool sequential;
     atomic_uint_fast64_t pages;
+    atomic_uint throttle; /* percent of their time that they do not work */
     unsigned running;
     struct writer writer[];
 };
@@ -36,19 +38,42 @@ static uint64_t draw(struct writer *writer, uint64_t below)
     return (writer->random >> 11) % below;
 }
 
+/* Among the hot ones, or, for so many of a hundred writes, among the others. */
+static uint32_t draw_place(struct writer *writer)
+{
+    const struct writers *writers = writer->writers;
+    uint32_t others = writers->regions->writable_count - writers->places;
+
+    if (others == 0 || writers->share_percent == 100 || draw(writer, 100) < writers->share_percent)
+        return (uint32_t)draw(writer, writers->places);
+    return writers->places + (uint32_t)draw(writer, others);
+}
+
 static uint32_t next_region(struct writer *writer)
 {
     const struct writers *writers = writer->writers;
     const struct regions *regions = writers->regions;
 
     if (!writers->sequential)
-        return regions->writable[draw(writer, writers->places)];
+        return regions->writable[draw_place(writer)];
     if (writer->left == 0) {
         writer->place = (writer->place + 1) % writers->places;
         writer->left = regions->region[regions->writable[writer->place]].data_pages;
     }
     writer->left--;
     return regions->writable[writer->place];
+}
+
+/* Throttled, a paced writer has a slower pace, and one without rests after what it has written since @began_ns. */
+static void rest(const struct writers *writers, struct pace *pace, int64_t began_ns)
+{
+    unsigned percent = atomic_load_explicit(&writers->throttle, memory_order_relaxed);
+    int64_t now = clock_now_ns();
+
+    if (writers->bytes_per_sec != PACE_UNLIMITED)
+        pace->bytes_per_sec = writers->bytes_per_sec * (100 - percent) / 100;
+    else if (percent > 0)
+        gate_sleep_until(writers->gate, now + (now - began_ns) * percent / (100 - percent));
 }
 
 static void write_while_open(struct writer *writer)
@@ -58,12 +83,14 @@ static void write_while_open(struct writer *writer)
 
     pace_start(&pace, writers->bytes_per_sec, clock_now_ns());
     while (gate_is_open(writers->gate)) {
-        uint64_t due = pace_due(&pace, clock_now_ns());
+        int64_t began_ns = clock_now_ns();
+        uint64_t due = pace_due(&pace, began_ns);
 
         for (; due > 0 && gate_is_open(writers->gate); due--) {
             regions_write(writers->regions, next_region(writer));
             atomic_fetch_add_explicit(&writers->pages, 1, memory_order_relaxed);
         }
+        rest(writers, &pace, began_ns);
         if (writers->bytes_per_sec != PACE_UNLIMITED)
             gate_sleep_until(writers->gate, pace_next_ns(&pace, clock_now_ns()));
     }
@@ -102,6 +129,7 @@ struct writers *writers_new(const struct guest_spec *spec, struct regions *regio
     writers->gate = gate;
     writers->sequential = spec->pattern == SPEC_SEQUENTIAL;
     writers->places = count_places(spec, regions);
+    writers->share_percent = spec->hot_share_percent;
     writers->bytes_per_sec = spec->dirty_bytes_per_sec;
     if (writers->bytes_per_sec == 0 || writers->places == 0)
         return writers;
@@ -138,4 +166,9 @@ void writers_free(struct writers *writers)
 uint64_t writers_pages(struct writers *writers)
 {
     return atomic_load_explicit(&writers->pages, memory_order_relaxed);
+}
+
+void writers_throttle(struct writers *writers, unsigned percent)
+{
+    atomic_store_explicit(&writers->throttle, percent, memory_order_relaxed);
 }

@@ -20,6 +20,9 @@ struct writers *writers_new(const struct guest_spec *spec, struct regions *regio
 /* After gate_quit().  NULL is legal. */
 void writers_free(struct writers *writers);
 
+/* From now on they work for 100 - @percent of their time; at most 99.  Thread: any. */
+void writers_throttle(struct writers *writers, unsigned percent);
+
 /* How many pages they wrote.  Thread: any. */
 uint64_t writers_pages(struct writers *writers);
 

@@ -30,12 +30,16 @@ struct ferry_guest;
  *         at the other side.
  * @provide_block: destination only, may be NULL: the stream announces a block that the guest does not have (or has
  *        with another length).  Fill in *@block (its name is already there) or refuse with an error.
+ * @throttle: source only, may be NULL: from now on let the CPUs run for no more than 100 - @percent of their time
+ *        (0: as they like, at most 99), so that less memory is written.  Returns at once; the guest goes on.  Called
+ *        with other percentages later, and with 0 when the migration ends, however it does.
  */
 struct ferry_guest_ops {
     int (*stop)(void *opaque, struct ferry_error *err);
     int (*start)(void *opaque, struct ferry_error *err);
     int (*provide_block)(void *opaque, const char *name, uint64_t length, struct ferry_block *block,
                          struct ferry_error *err);
+    int (*throttle)(void *opaque, unsigned percent, struct ferry_error *err);
 };
 
 /**

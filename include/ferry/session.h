@@ -16,6 +16,7 @@
 #include <ferry/api.h>
 #include <ferry/channel.h>
 #include <ferry/error.h>
+#include <ferry/escalation.h>
 #include <ferry/guest.h>
 #include <ferry/options.h>
 #include <ferry/rules.h>
@@ -51,6 +52,7 @@ enum ferry_verdict {
     FERRY_VERDICT_CONVERGING, /* what is left shrinks */
     FERRY_VERDICT_SWITCH,     /* what is left fits the downtime limit */
     FERRY_VERDICT_CANNOT,     /* the guest writes faster than the channel carries: see needed_bytes_per_sec */
+    FERRY_VERDICT_STALLED, /* what is left does not fit the downtime limit and shrinks no more, though it is not that */
 };
 
 FERRY_API const char *ferry_verdict_name(enum ferry_verdict verdict);
@@ -93,11 +95,12 @@ struct ferry_ram_stats {
 };
 
 struct ferry_wire_stats {
-    uint64_t bytes;                /* on all channels, both pages and devices */
-    uint64_t device_bytes;         /* of these, device state */
-    uint64_t iterative_bytes;      /* of these, what iterative devices put (ferry/iterative.h) */
-    uint64_t bytes_per_sec;        /* in the last round */
-    uint64_t needed_bytes_per_sec; /* to converge, when the verdict is FERRY_VERDICT_CANNOT */
+    uint64_t bytes;                        /* on all channels, both pages and devices */
+    uint64_t device_bytes;                 /* of these, device state */
+    uint64_t iterative_bytes;              /* of these, what iterative devices put (ferry/iterative.h) */
+    uint64_t bytes_per_sec;                /* in the last round */
+    uint64_t needed_bytes_per_sec;         /* to converge, when the verdict is FERRY_VERDICT_CANNOT or _STALLED */
+    uint64_t bearable_dirty_bytes_per_sec; /* likewise: or the guest would have to write no more than this */
 };
 
 /* Pages at fixed places of a file (option mapped-ram). */
@@ -131,8 +134,10 @@ struct ferry_stats {
     struct ferry_downtime_stats downtime;
     struct ferry_peer_stats peer;
     struct ferry_mapped_stats mapped;
-    struct ferry_impaired_stats impaired; /* destination: devices that refused their state (ferry/rules.h) */
-    char tracker[64];                     /* source: how dirty pages are found */
+    struct ferry_impaired_stats impaired;     /* destination: devices that refused their state (ferry/rules.h) */
+    struct ferry_escalation_stats escalation; /* source */
+    struct ferry_hot_stats hot;               /* source */
+    char tracker[64];                         /* source: how dirty pages are found */
     char channel[256];
     char id[33]; /* 32 hexadecimal digits; in the ferry dialect the same at both ends; empty: nobody has come yet */
 };

@@ -48,7 +48,8 @@ int walk_init(struct page_walk *walk, const struct ram_map *map, struct ferry_er
     walk->map = map;
     pthread_mutex_init(&walk->lock, NULL);
     walk->dirty = make_maps(map, err);
-    if (!walk->dirty)
+    walk->written = walk->dirty ? make_maps(map, err) : NULL;
+    if (!walk->written)
         return -ENOMEM;
     for (unsigned i = 0; i < map->count; i++) {
         dirty_set_all(&walk->dirty[i]);
@@ -81,6 +82,8 @@ void walk_clear(struct page_walk *walk)
     if (!walk->map)
         return;
     free_maps(walk->dirty, walk->map->count);
+    free_maps(walk->written, walk->map->count);
+    hot_free(walk->hot);
     forget_populated(walk);
     pthread_mutex_destroy(&walk->lock);
     memset(walk, 0, sizeof(*walk));
@@ -194,26 +197,50 @@ bool walk_take_untouched(struct page_walk *walk, const struct ram_block **block,
     return *count > 0;
 }
 
-int walk_sync(struct page_walk *walk, struct tracker_set *trackers, uint64_t *changed, struct ferry_error *err)
+/* What was written in one block since the last time; *became: how many of these pages are dirty now and were not. */
+static int sync_block(struct page_walk *walk, unsigned i, struct tracker_set *trackers, uint64_t *written,
+                      uint64_t *became, struct ferry_error *err)
 {
+    int ret;
+
+    dirty_clear_all(&walk->written[i]);
+    ret = tracker_set_sync(trackers, walk->map->blocks[i], &walk->written[i], written, err);
+    if (ret < 0)
+        return ret;
+    if (walk->hot)
+        hot_written(walk->hot, i, &walk->written[i], &walk->dirty[i]);
+    *became = dirty_or(&walk->dirty[i], walk->written[i].words);
+    return 0;
+}
+
+int walk_sync(struct page_walk *walk, struct tracker_set *trackers, uint64_t *written, struct ferry_error *err)
+{
+    uint64_t changed = 0;
     int ret = 0;
 
     /* Nobody takes, so the maps need no lock; trackers may be the embedder's, who is called with none held. */
-    *changed = 0;
+    *written = 0;
     forget_populated(walk);
     for (unsigned i = 0; ret == 0 && i < walk->map->count; i++) {
-        uint64_t pages = 0;
+        uint64_t pages = 0, became = 0;
 
-        ret = tracker_set_sync(trackers, walk->map->blocks[i], &walk->dirty[i], &pages, err);
-        *changed += pages;
+        ret = sync_block(walk, i, trackers, &pages, &became, err);
+        *written += pages;
+        changed += became;
     }
     pthread_mutex_lock(&walk->lock);
-    walk->pending_pages += *changed;
+    walk->pending_pages += changed;
     walk->syncs++;
     walk->block = 0;
     walk->page = 0;
     pthread_mutex_unlock(&walk->lock);
     return ret;
+}
+
+int walk_watch_hot(struct page_walk *walk, struct ferry_error *err)
+{
+    walk->hot = hot_new(walk->map, err);
+    return walk->hot ? 0 : -ENOMEM;
 }
 
 uint64_t walk_pending(struct page_walk *walk)

@@ -18,6 +18,7 @@
 
 #include "batch.h"
 #include "dirty.h"
+#include "hot.h"
 #include "ram_map.h"
 #include "tracker.h"
 
@@ -39,6 +40,8 @@ struct page_walk {
     pthread_mutex_t lock;        /* a leaf; guards all below */
     struct dirty_map *dirty;     /* one per block; owned */
     struct dirty_map *populated; /* one per block, in the first round only; owned */
+    struct dirty_map *written;   /* one per block, by the last walk_sync(); owned, the migration thread's own */
+    struct hot_pages *hot;       /* owned, the migration thread's own; NULL: nobody asks */
     uint64_t pending_pages;
     unsigned syncs;
     unsigned block; /* where walk_take() stands */
@@ -76,10 +79,14 @@ bool walk_take(struct page_walk *walk, struct walk_claim *claim, struct page_bat
  */
 bool walk_take_untouched(struct page_walk *walk, const struct ram_block **block, uint64_t *first, uint64_t *count);
 
-/* Ask the trackers; pages become dirty again, and the walk starts from the front.  *changed: how many. */
-int walk_sync(struct page_walk *walk, struct tracker_set *trackers, uint64_t *changed, struct ferry_error *err);
+/* Ask the trackers; pages become dirty again, and the walk starts from the front.  *written: how many were written.
+ * Pages that hot_hold() has taken out of walk->dirty are back in it. */
+int walk_sync(struct page_walk *walk, struct tracker_set *trackers, uint64_t *written, struct ferry_error *err);
 
-/* How many pages are left: in nobody's batch yet.  Thread: any. */
+/* From now on walk->hot tells which pages are written all the time.  Before the first walk_sync(). */
+int walk_watch_hot(struct page_walk *walk, struct ferry_error *err);
+
+/* How many pages are left: in nobody's batch yet; those that are held back included.  Thread: any. */
 uint64_t walk_pending(struct page_walk *walk);
 
 /* ---- postcopy (page_walk_postcopy.c) --------------------------------------------------------------------------- */

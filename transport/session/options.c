@@ -5,6 +5,7 @@
 #include "batch.h"
 #include "capabilities.h"
 #include "clock.h"
+#include "ladder.h"
 #include "units.h"
 
 #include <errno.h>
@@ -19,13 +20,14 @@ enum option_type {
     OPT_UINT,
     OPT_SWITCH,
     OPT_CHOICE,
-    OPT_TEXT, /* offset is of a char[OPTION_TEXT_BYTES]; may be empty */
+    OPT_TEXT,   /* offset is of a char[OPTION_TEXT_BYTES]; may be empty */
+    OPT_LADDER, /* likewise, but what ladder_parse() takes */
 };
 
 struct option_row {
     const char *name;
     enum option_type type;
-    size_t offset; /* of a uint64_t in struct ferry_options, but for OPT_TEXT */
+    size_t offset; /* of a uint64_t in struct ferry_options, but for texts */
     uint64_t min, max;
     const char *def;
     const char *form;
@@ -46,6 +48,26 @@ static const struct option_row rows[] = {
       "how long the guest may stand still at the switch" },
     { "give-up-after", OPT_UINT, VALUE(give_up_after), 0, 1000000, "0", "ROUNDS", true,
       "fail after this many rounds that cannot converge; 0: go on until cancelled" },
+    { "escalate", OPT_LADDER, VALUE(escalate), 0, 0, "", "STEPS", false,
+      "source: what to do when it does not converge, in this order: channels,compress,throttle,postcopy,give-up" },
+    { "auto-converge", OPT_SWITCH, VALUE(auto_converge), 0, 1, "off", "on|off", false,
+      "source: throttle the guest when it does not converge; the same as an escalate that begins with throttle" },
+    { "cpu-throttle-initial", OPT_UINT, VALUE(cpu_throttle_initial), 1, 99, "20", "PERCENT", false,
+      "source: how much of its time a throttled guest is kept from running at first" },
+    { "cpu-throttle-increment", OPT_UINT, VALUE(cpu_throttle_increment), 1, 99, "10", "PERCENT", false,
+      "source: how much more when that is not enough" },
+    { "max-cpu-throttle", OPT_UINT, VALUE(max_cpu_throttle), 1, 99, "99", "PERCENT", false,
+      "source: the guest is never throttled by more" },
+    { "throttle-bearable", OPT_UINT, VALUE(throttle_bearable), 0, 99, "99", "PERCENT", false,
+      "source: what the guest may be throttled by for good; for more there is throttle-peak" },
+    { "throttle-peak", OPT_TIME, VALUE(throttle_peak_ns), 0, 24 * 3600 * NS_PER_SEC, "0", "TIME", false,
+      "source: for how long in all the guest may be throttled by more than throttle-bearable; 0: as long as it takes" },
+    { "dirty-limit", OPT_SWITCH, VALUE(dirty_limit), 0, 1, "off", "on|off", false,
+      "source: when it does not converge, throttle the guest until it writes no more than vcpu-dirty-limit" },
+    { "vcpu-dirty-limit", OPT_RATE, VALUE(vcpu_dirty_limit), 1, UINT64_MAX, "1MiB/s", "RATE", false,
+      "source: what dirty-limit leaves to the whole guest" },
+    { "hot-pages", OPT_CHOICE, VALUE(hot_pages), 0, HOT_PAGES_AS_FOUND, "last", "last|as-found", false,
+      "source: pages that are written all the time wait for the end, or go whenever they are found" },
     { "connect-timeout", OPT_TIME, VALUE(connect_timeout_ns), 0, 3600 * NS_PER_SEC, "3s", "TIME", false,
       "how long the source tries to reach a destination that is not there yet" },
     { "setup-timeout", OPT_TIME, VALUE(setup_timeout_ns), NS_PER_MS, 3600 * NS_PER_SEC, "10s", "TIME", false,
@@ -184,14 +206,27 @@ static int parse(const struct option_row *row, const char *text, uint64_t *value
     case OPT_CHOICE:
         return parse_choice(row->form, text, value, err);
     case OPT_TEXT:
+    case OPT_LADDER:
         break;
     }
     return -EINVAL;
 }
 
+static bool is_text(const struct option_row *row)
+{
+    return row->type == OPT_TEXT || row->type == OPT_LADDER;
+}
+
 static int set_text(const struct option_row *row, struct ferry_options *options, const char *text,
                     struct ferry_error *err)
 {
+    struct ladder ladder;
+
+    if (row->type == OPT_LADDER && ladder_parse(text, &ladder, err) < 0) {
+        ferry_error_prefix(err, "option %s", row->name);
+        ferry_error_code(err, FERRY_E_BAD_OPTION);
+        return -EINVAL;
+    }
     if (strlen(text) >= OPTION_TEXT_BYTES)
         return ferry_error_set_code(err, FERRY_E_BAD_OPTION, -ERANGE, "option %s: longer than %d bytes", row->name,
                                     OPTION_TEXT_BYTES - 1);
@@ -207,7 +242,7 @@ int ferry_options_set(struct ferry_options *options, const char *name, const cha
 
     if (!row)
         return -ENOENT;
-    if (row->type == OPT_TEXT)
+    if (is_text(row))
         return set_text(row, options, value, err);
     ret = parse(row, value, &parsed, err);
     if (ret == 0 && (parsed < row->min || parsed > row->max) && !(may_be_auto(row) && parsed == OPTION_AUTO))
@@ -240,7 +275,7 @@ int ferry_options_get(const struct ferry_options *options, const char *name, cha
     if (!row)
         return -ENOENT;
     memcpy(&value, (const char *)options + row->offset, sizeof(value));
-    if (row->type == OPT_TEXT)
+    if (is_text(row))
         bytes = snprintf(to, room, "%s", (const char *)options + row->offset);
     else if (row->type == OPT_RATE && value == UNITS_UNLIMITED)
         bytes = snprintf(to, room, "unlimited");

@@ -63,6 +63,11 @@ enum tls_min_choice {
     TLS_MIN_1_2,
 };
 
+enum hot_pages_choice {
+    HOT_PAGES_LAST,
+    HOT_PAGES_AS_FOUND,
+};
+
 #define OPTION_TEXT_BYTES 1024 /* of a text, its NUL included */
 
 #define OPTION_AUTO UINT64_MAX /* of a number that may be left to us */
@@ -79,7 +84,17 @@ struct ferry_options {
     uint64_t max_postcopy_bandwidth;
     uint64_t max_total_bandwidth;
     uint64_t downtime_limit_ns;
-    uint64_t give_up_after; /* rounds; 0: never */
+    uint64_t give_up_after;           /* rounds; 0: never */
+    char escalate[OPTION_TEXT_BYTES]; /* empty: nothing; ladder_parse() takes it */
+    uint64_t auto_converge;           /* 0 or 1 */
+    uint64_t cpu_throttle_initial;    /* percent, as the next three */
+    uint64_t cpu_throttle_increment;
+    uint64_t max_cpu_throttle;
+    uint64_t throttle_bearable;
+    uint64_t throttle_peak_ns; /* 0: no bound */
+    uint64_t dirty_limit;      /* 0 or 1 */
+    uint64_t vcpu_dirty_limit; /* bytes per second */
+    uint64_t hot_pages;        /* enum hot_pages_choice */
     uint64_t connect_timeout_ns;
     uint64_t setup_timeout_ns;
     uint64_t not_yet_limit_ns;

@@ -62,6 +62,8 @@ const char *ferry_verdict_name(enum ferry_verdict verdict)
         return "switch-over";
     case FERRY_VERDICT_CANNOT:
         return "cannot-converge";
+    case FERRY_VERDICT_STALLED:
+        return "stalled";
     default:
         return "none";
     }

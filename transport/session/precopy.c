@@ -119,6 +119,30 @@ bool precopy_send_some(struct precopy *precopy)
     return true;
 }
 
+/* Pages that are written all the time wait, where that is of use.  Rounds shorter than the switch may last do not show
+ * what is written within it, and are counted together. */
+static void hold_hot(struct precopy *precopy, const struct converge_figures *figures)
+{
+    struct page_walk *walk = &precopy->walk;
+
+    precopy->held_pages = 0;
+    if (!walk->hot)
+        return;
+    precopy->round.window_ns += figures->round_ns;
+    if (precopy->round.window_ns >= figures->downtime_limit_ns) {
+        hot_judge(walk->hot);
+        precopy->round.window_ns = 0;
+    }
+    if (converge_hold(figures, hot_count(walk->hot, walk->dirty) * FERRY_PAGE_BYTES))
+        precopy->held_pages = hot_hold(walk->hot, walk->dirty);
+}
+
+void precopy_hot_stats(const struct precopy *precopy, struct ferry_hot_stats *stats)
+{
+    stats->held_bytes = precopy->held_pages * FERRY_PAGE_BYTES;
+    stats->saved_bytes = precopy->walk.hot ? hot_saved(precopy->walk.hot) * FERRY_PAGE_BYTES : 0;
+}
+
 int precopy_sync(struct precopy *precopy, uint64_t *changed, struct ferry_error *err)
 {
     return walk_sync(&precopy->walk, precopy->trackers, changed, err);
@@ -127,6 +151,14 @@ int precopy_sync(struct precopy *precopy, uint64_t *changed, struct ferry_error 
 static uint64_t per_sec(uint64_t bytes, int64_t ns)
 {
     return ns > 0 ? (uint64_t)((double)bytes * NS_PER_SEC / (double)ns) : 0;
+}
+
+/* What the channels carried of memory in a round.  Compressed, it is more than its bytes on the wire. */
+static uint64_t carried(const struct precopy *precopy, uint64_t wire_bytes)
+{
+    uint64_t pages = precopy->normal + precopy->channel_pages - precopy->round.began_pages;
+
+    return pages * FERRY_PAGE_BYTES > wire_bytes ? pages * FERRY_PAGE_BYTES : wire_bytes;
 }
 
 int precopy_end_round(struct precopy *precopy, uint64_t downtime_limit_ns, uint64_t device_bytes,
@@ -139,8 +171,8 @@ int precopy_end_round(struct precopy *precopy, uint64_t downtime_limit_ns, uint6
 
     if (ret < 0)
         return ret;
-    if (bytes >= TELLING_BYTES || round->bytes_per_sec == 0)
-        round->bytes_per_sec = per_sec(bytes, took);
+    if (carried(precopy, bytes) >= TELLING_BYTES || round->bytes_per_sec == 0)
+        round->bytes_per_sec = per_sec(carried(precopy, bytes), took);
     *figures = (struct converge_figures){
         .pending_bytes = walk_pending(&precopy->walk) * FERRY_PAGE_BYTES,
         .previous_pending_bytes = round->previous_pending_bytes,
@@ -151,10 +183,16 @@ int precopy_end_round(struct precopy *precopy, uint64_t downtime_limit_ns, uint6
         .iterative_bytes = precopy->iterative_bytes,
         .iterative_bytes_per_sec = per_sec(precopy->iterative_bytes, took),
         .fitting_rounds = round->fitting,
+        .round_ns = (uint64_t)took,
+        .previous_round_ns = round->previous_ns,
+        .previous_dirty_bytes_per_sec = round->previous_dirty_bytes_per_sec,
     };
     *decision = converge_decide(figures);
+    hold_hot(precopy, figures);
     round->fitting = decision->expected_downtime_ns <= downtime_limit_ns ? round->fitting + 1 : 0;
-    round->hopeless = decision->verdict == FERRY_VERDICT_CANNOT ? round->hopeless + 1 : 0;
+    round->previous_ns = figures->round_ns;
+    round->previous_dirty_bytes_per_sec = figures->dirty_bytes_per_sec;
+    round->began_pages = precopy->normal + precopy->channel_pages;
     round->previous_pending_bytes = figures->pending_bytes + figures->iterative_bytes;
     round->began_ns = now;
     round->began_bytes += bytes;

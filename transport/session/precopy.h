@@ -20,9 +20,12 @@ struct precopy_round {
     int64_t began_ns;
     uint64_t began_bytes;
     uint64_t previous_pending_bytes;
-    uint64_t bytes_per_sec; /* of the last round that said something */
-    unsigned fitting;       /* see converge_figures.fitting_rounds */
-    unsigned hopeless;      /* rounds in a row that cannot converge */
+    uint64_t window_ns;                    /* since it was judged which pages are hot */
+    uint64_t began_pages;                  /* with content, sent before it */
+    uint64_t previous_ns;                  /* how long the one before took */
+    uint64_t previous_dirty_bytes_per_sec; /* and what was written in it */
+    uint64_t bytes_per_sec;                /* of memory, in the last round that said something */
+    unsigned fitting;                      /* see converge_figures.fitting_rounds */
 };
 
 struct precopy {
@@ -32,7 +35,9 @@ struct precopy {
     struct tracker own;           /* the one of ours that was asked for by name; ops NULL: none */
     void (*own_free)(struct tracker *tracker);
     uint64_t channel_bytes;       /* what page channels have carried so far; the caller's to set */
+    uint64_t channel_pages;       /* of pages with content, so many; likewise */
     uint64_t iterative_bytes;     /* what devices have pending at the end of a round; the caller's to set */
+    uint64_t held_pages;          /* wait for the end, as they are written all the time */
     const struct ram_block *last; /* for CONTINUE */
     uint64_t normal, zero;        /* pages sent so far */
     struct precopy_round round;
@@ -46,7 +51,10 @@ void precopy_end(struct precopy *precopy);
 /* Send the next dirty pages: at most one batch.  False when none is left. */
 bool precopy_send_some(struct precopy *precopy);
 
-/* Ask the trackers; pages become dirty again.  *changed: how many. */
+/* Pages that wait for the end; walk_watch_hot() makes them. */
+void precopy_hot_stats(const struct precopy *precopy, struct ferry_hot_stats *stats);
+
+/* Ask the trackers; pages become dirty again, and none waits any more.  *changed: how many were written. */
 int precopy_sync(struct precopy *precopy, uint64_t *changed, struct ferry_error *err);
 
 /* A round is over: sync, and what its figures say.  @device_bytes: state that goes over while the guest is stopped. */

@@ -12,6 +12,7 @@
  */
 #include "clock.h"
 #include "departure.h"
+#include "escalate.h"
 #include "log.h"
 #include "precopy.h"
 #include "ram_section.h"
@@ -25,7 +26,6 @@
 #include "writer.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <string.h>
 
 #define PART_NS        (50 * NS_PER_MS) /* how long a PART section may grow */
@@ -40,6 +40,7 @@ struct source {
     struct source_pages pages;
     struct precopy precopy;
     struct departure departure;
+    struct escalate escalate;
     uint64_t device_bytes; /* of state, estimated before and known after it was sent */
     bool stopped;          /* the guest stands still, or tried to */
 };
@@ -90,9 +91,12 @@ static int source_setup(struct source *source, struct ferry_error *err)
     if (ret == 0)
         ret = precopy_begin(&source->precopy, source->guest, session->options.tracker, writer, err);
     if (ret == 0)
+        ret = session->options.hot_pages == HOT_PAGES_LAST ? walk_watch_hot(&source->precopy.walk, err) : 0;
+    if (ret == 0)
         ret = source_pages_open(&source->pages, &source->precopy.walk, err);
     if (ret < 0)
         return ret;
+    escalate_begin(&source->escalate, session, &source->pages);
     section_put_first(writer, SECTION_START, RAM_SECTION_ID, RAM_SECTION_NAME, 0, RAM_SECTION_VERSION);
     if (source_mapped_is_on(&source->mapped))
         ret = source_mapped_put_blocks(&source->mapped, &source->precopy.walk, writer, err);
@@ -127,9 +131,11 @@ static void note_pages(struct source *source)
     stats->ram.zero_pages = source->precopy.zero + channels.zero_pages + mapped.zero_pages;
     stats->wire.bytes = writer_flushed(source->writer) + channels.bytes + mapped.bytes;
     source->precopy.channel_bytes = channels.bytes + mapped.bytes;
+    source->precopy.channel_pages = channels.content_pages + mapped.content_pages;
     if (source_mapped_is_on(&source->mapped))
         mapped_stats(&mapped, stats);
     departure_stats(&source->departure, stats);
+    precopy_hot_stats(&source->precopy, &stats->hot);
     session_stats_unlock(source->session);
 }
 
@@ -149,6 +155,7 @@ static void note_round(struct source *source, const struct converge_figures *fig
     stats->ram.dirty_bytes_per_sec = figures->dirty_bytes_per_sec;
     stats->wire.bytes_per_sec = figures->bytes_per_sec;
     stats->wire.needed_bytes_per_sec = decision->needed_bytes_per_sec;
+    stats->wire.bearable_dirty_bytes_per_sec = decision->bearable_bytes_per_sec;
     stats->time.expected_downtime_ns =
         decision->expected_downtime_ns == UINT64_MAX ? -1 : (int64_t)decision->expected_downtime_ns;
     session_stats_unlock(source->session);
@@ -196,22 +203,6 @@ static int send_section(struct source *source, enum section_type type, bool *mor
     return ret;
 }
 
-static int hopeless(struct source *source, const struct converge_figures *figures,
-                    const struct converge_decision *decision, struct ferry_error *err)
-{
-    uint64_t patience = atomic_load(&source->session->give_up_after);
-
-    if (patience == 0 || source->precopy.round.hopeless < patience)
-        return 0;
-    ferry_error_set_code(err, FERRY_E_CANNOT_CONVERGE, -ETIME,
-                         "cannot converge: the guest writes %" PRIu64 " MiB/s and the channel carries %" PRIu64
-                         " MiB/s; %" PRIu64 " MiB/s would be needed",
-                         figures->dirty_bytes_per_sec >> 20, figures->bytes_per_sec >> 20,
-                         decision->needed_bytes_per_sec >> 20);
-    ferry_error_hint(err, "raise max-bandwidth or downtime-limit, or slow the guest down");
-    return -ETIME;
-}
-
 /* Everything dirty goes out, then the trackers are asked: what do the figures say? */
 static int source_round(struct source *source, struct converge_decision *decision, struct ferry_error *err)
 {
@@ -225,6 +216,7 @@ static int source_round(struct source *source, struct converge_decision *decisio
             ret = departure_some(&source->departure, &more, err);
         if (ret == 0)
             ret = source_peer_look(&source->peer, err);
+        escalate_look(&source->escalate);
     } while (ret == 0 && more);
     if (ret == 0)
         ret = ferry_writer_flush(source->writer, err);
@@ -237,7 +229,7 @@ static int source_round(struct source *source, struct converge_decision *decisio
     note_pages(source);
     note_channels(source);
     note_round(source, &figures, decision);
-    return hopeless(source, &figures, decision, err);
+    return escalate_round(&source->escalate, &figures, decision, err);
 }
 
 /* Rounds, until what is left is worth stopping the guest for: that is decided once more after the destination has
@@ -380,6 +372,7 @@ static int source_run(struct ferry_session *session, struct ferry_error *err)
         return -ENOMEM;
     writer_set_limit(source.writer, session->limit, RATELIMIT_URGENT);
     ret = source_migrate(&source, err);
+    escalate_end(&source.escalate);
     if (ret < 0)
         session_error_where(session, FERRY_SIDE_SOURCE, err);
     if (ret < 0 && ret != -EOWNERDEAD)

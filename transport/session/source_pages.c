@@ -221,6 +221,20 @@ int source_pages_finish(struct source_pages *pages, struct ferry_error *err)
     return pages->senders ? page_senders_finish(pages->senders, err) : 0;
 }
 
+unsigned source_pages_use_all(struct source_pages *pages, unsigned *used)
+{
+    unsigned before;
+
+    *used = pages->count;
+    if (!pages->senders || pages->session->options.channels != OPTION_AUTO)
+        return 0;
+    before = pages->widen.used;
+    pages->widen.used = pages->count;
+    pages->widen.settled = true;
+    page_senders_use(pages->senders, pages->count);
+    return pages->count - before;
+}
+
 void source_pages_stop(struct source_pages *pages)
 {
     if (pages->senders)

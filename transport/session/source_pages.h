@@ -50,6 +50,9 @@ int source_pages_finish(struct source_pages *pages, struct ferry_error *err);
 /* Wakes whoever is inside. */
 void source_pages_stop(struct source_pages *pages);
 
+/* No more finding out: all that are connected are used.  Returns how many came to it; *used: how many there are. */
+unsigned source_pages_use_all(struct source_pages *pages, unsigned *used);
+
 /* What all of them have carried so far. */
 void source_pages_total(const struct source_pages *pages, struct page_figures *total);
 
