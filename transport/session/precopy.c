@@ -145,6 +145,7 @@ void precopy_hot_stats(const struct precopy *precopy, struct ferry_hot_stats *st
 
 int precopy_sync(struct precopy *precopy, uint64_t *changed, struct ferry_error *err)
 {
+    precopy->held_pages = 0;
     return walk_sync(&precopy->walk, precopy->trackers, changed, err);
 }
 
