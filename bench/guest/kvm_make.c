@@ -208,6 +208,7 @@ struct bench_guest *kvm_guest_incoming(struct ferry_error *err)
 
     if (!k)
         return NULL;
+    k->state.spec.hot_share_percent = 100; /* not on the wire: such a guest writes nowhere else */
     if (kvm_guest_open_cpus(k, 1, err) == 0)
         return &k->base;
     kvm_guest_free(&k->base);

@@ -207,13 +207,6 @@ static int check_host(const struct kvm_state *state, struct ferry_error *err)
     return 0;
 }
 
-/* Not on the wire: such a guest writes nowhere else. */
-static int state_pre_load(void *copy, struct ferry_error *err)
-{
-    ((struct kvm_state *)copy)->spec.hot_share_percent = 100;
-    return 0;
-}
-
 static int state_check(const void *copy, int version, struct ferry_error *err)
 {
     const struct kvm_state *state = copy;
@@ -252,8 +245,5 @@ const struct ferry_state_desc kvm_state_desc = {
     .minimum_version_id = 1,
     .size = sizeof(struct kvm_state),
     .fields = fields,
-    .hooks = { .pre_save = state_pre_save,
-               .pre_load = state_pre_load,
-               .check = state_check,
-               .post_load = state_post_load },
+    .hooks = { .pre_save = state_pre_save, .check = state_check, .post_load = state_post_load },
 };
