@@ -5,6 +5,7 @@
 #include "exposed.h"
 #include "listener.h"
 #include "serve.h"
+#include "service.h"
 #include "side.h"
 #include "units.h"
 #include "uri.h"
@@ -26,13 +27,15 @@ const struct args_command recv_form = {
     .positional = "URI",
     .summary = "receive a guest, check every page of it, run it",
     .about = "  URI   tcp:HOST:PORT (0: a free port)  unix:PATH  unix:@NAME  vsock:CID:PORT\n"
-             "        fd:N  exec:COMMAND  file:PATH[,offset=N]\n",
+             "        fd:N  exec:COMMAND  file:PATH[,offset=N]\n"
+             "        without it: the socket of a service manager (LISTEN_FDS)\n",
     .examples = "  ferry recv tcp:127.0.0.1:4444 --guest pattern\n"
                 "  ferry recv tcp::4444 --guest pattern --insecure --json report.json\n"
                 "  ferry recv tcp::4444 --guest pattern --tls-creds keys.psk --serve\n"
                 "  ferry recv exec:'zcat guest.gz' --guest pattern\n",
     .rows = rows,
     .common = side_rows,
+    .may_omit = true,
     .session = true,
 };
 
@@ -60,13 +63,24 @@ static int verify(void *opaque)
     return bench_guest_verify(side->guest, run_on_ns, &side->made.verify, &side->made.err);
 }
 
+/* Where to listen: what was given, or the socket that a service manager has opened. */
+static int find_uri(struct side *side, struct ferry_error *err)
+{
+    side->uri = args_positional(side->args);
+    if (!side->uri)
+        side->uri = service_uri(err);
+    if (!side->uri)
+        return -EINVAL;
+    return *side->uri ? 0 : ferry_error_set(err, -EINVAL, "the URI is missing");
+}
+
 static int check_usage(const struct side *side, struct ferry_error *err)
 {
     struct uri uri;
     uint64_t ns;
 
     if (!args_needed(side->args, "guest", err) || args_time(side->args, "run-on", 0, &ns, err) < 0 ||
-        args_time(side->args, "timeout", 0, &ns, err) < 0 || uri_parse(args_positional(side->args), &uri, err) < 0)
+        args_time(side->args, "timeout", 0, &ns, err) < 0 || uri_parse(side->uri, &uri, err) < 0)
         return -EINVAL;
     uri_clear(&uri);
     return 0;
@@ -78,6 +92,7 @@ static void announce(struct side *side)
 
     if (side->listener->count > 0)
         side_say(side, "listening on %s", address);
+    service_ready();
     side_tell(side, "listening", json_pack("{s:s}", "address", address));
 }
 
@@ -144,14 +159,14 @@ static enum exit_status listen_at(struct side *side)
 {
     struct ferry_error err = { 0 };
 
-    side->listener = ferry_listener_open(args_positional(side->args), &err);
+    side->listener = ferry_listener_open(side->uri, &err);
     if (!side->listener)
         return side_is_usage(&err) ? side_usage(side, &err) : side_end(side, side_failed(side, "listen", &err), NULL);
     if (!args_value(side->args, "insecure") && !args_encrypts(side->args) && exposed_refuse(side->listener, &err) < 0)
         return side_usage(side, &err);
     if (args_value(side->args, "serve") && !listener_gives_many(side->listener)) {
         ferry_error_set(&err, -EINVAL, "--serve: %s gives one connection only; tcp:, unix: or vsock: is needed",
-                        args_positional(side->args));
+                        side->uri);
         return side_usage(side, &err);
     }
     return EXIT_DONE;
@@ -167,7 +182,7 @@ int recv_main(int argc, char **argv)
 
     if (!side)
         return status;
-    if (check_usage(side, &err) < 0)
+    if (find_uri(side, &err) < 0 || check_usage(side, &err) < 0)
         return side_usage(side, &err);
     if (side_make_guest(side, make_guest, &err) < 0)
         return side_is_usage(&err) ? side_usage(side, &err) : side_end(side, side_failed(side, "guest", &err), NULL);

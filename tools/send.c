@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* send.c - `ferry send`: make a guest, run it, move it to a destination */
 #include "commands.h"
+#include "service.h"
 #include "side.h"
 #include "uri.h"
 
@@ -66,6 +67,7 @@ static enum exit_status send_guest(struct side *side)
     if (side_run(side, make_session, NULL, &err) < 0)
         return side_failed(side, "connect", &err);
     side->session = side->made.session;
+    service_ready();
     return side_migrate(side, &err) < 0 ? side_failed(side, NULL, &err) : EXIT_DONE;
 }
 

@@ -12,6 +12,7 @@
 
 #include "await.h"
 #include "listener.h"
+#include "service.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -38,11 +39,13 @@ static bool is_to_end(const struct side *side)
 }
 
 /* Returns false when the service is to end. */
-static bool serve_one(struct side *side, const struct serve_ops *ops, const struct ferry_listener *sockets)
+static bool serve_one(struct side *side, const struct serve_ops *ops, const struct ferry_listener *sockets,
+                      unsigned done)
 {
     struct ferry_error err = { 0 };
     char title[384] = "";
 
+    service_status("waiting on %s, %u done", ferry_listener_address(sockets), done);
     if (!side->guest && side_make_guest(side, ops->make_guest, &err) < 0) {
         side_failed(side, "guest", &err);
     } else {
@@ -62,14 +65,15 @@ static bool serve_one(struct side *side, const struct serve_ops *ops, const stru
 enum exit_status serve(struct side *side, const struct serve_ops *ops)
 {
     struct ferry_listener *sockets = side->listener;
-    unsigned done = 1;
+    unsigned done = 0;
 
     side->listener = NULL;
     side->to.many = true;
-    while (serve_one(side, ops, sockets)) {
+    while (serve_one(side, ops, sockets, done)) {
         side_next(side);
-        side_tell(side, "next", json_pack("{s:i}", "done", (int)done++));
+        side_tell(side, "next", json_pack("{s:i}", "done", (int)++done));
     }
+    service_stopping();
     side_say(side, "%s", await_signal(side->await) ? "told to end" : "nobody comes any more");
     ferry_listener_free(sockets);
     return side_close(side, EXIT_DONE);

@@ -5,6 +5,7 @@
 #include "clock.h"
 #include "help.h"
 #include "lease.h"
+#include "service.h"
 #include "summary.h"
 
 #include <errno.h>
@@ -24,15 +25,22 @@ const struct args_row side_rows[] = {
     { "quiet", NULL, "no words but errors" },
     { "log", "LEVEL", "tell the story: warn, info, debug or trace" },
     { "verbose", NULL, "the same as --log debug" },
+    { "log-format", "text|json", "words, or a line of JSON each, on stderr [text]" },
     { NULL },
 };
 
-static void print_log(void *opaque, enum ferry_log_level level, const char *topic, const char *line)
+static int set_up_lines(struct side *side, struct ferry_error *err)
 {
-    fprintf(stderr, "ferry: %s: %s\n", topic, line);
+    const char *format = args_value(side->args, "log-format");
+    bool is_json = format && !strcmp(format, "json");
+
+    if (format && !is_json && strcmp(format, "text"))
+        return ferry_error_set(err, -EINVAL, "--log-format: '%s' is neither text nor json", format);
+    side->lines = lines_new(is_json);
+    return side->lines ? 0 : ferry_error_set(err, -ENOMEM, "no memory for a log");
 }
 
-static int set_up_log(const struct args *args, struct ferry_error *err)
+static int set_up_log(const struct args *args, struct lines *lines, struct ferry_error *err)
 {
     static const char *const levels[] = { "warn", "info", "debug", "trace" };
     const char *wanted = args_value(args, "log");
@@ -44,7 +52,7 @@ static int set_up_log(const struct args *args, struct ferry_error *err)
         level++;
     if (level == 4)
         return ferry_error_set(err, -EINVAL, "--log: '%s' is not one of warn, info, debug, trace", wanted);
-    ferry_log_set(print_log, NULL, (enum ferry_log_level)(FERRY_LOG_WARN + level));
+    ferry_log_set(lines_log, lines, (enum ferry_log_level)(FERRY_LOG_WARN + level));
     return 0;
 }
 
@@ -73,8 +81,10 @@ static int open_json(struct side *side, struct ferry_error *err)
 
 static int set_up(struct side *side, struct ferry_error *err)
 {
-    int ret = set_up_log(side->args, err);
+    int ret = set_up_lines(side, err);
 
+    if (ret == 0)
+        ret = set_up_log(side->args, side->lines, err);
     if (ret == 0)
         ret = open_events(side, err);
     if (ret == 0)
@@ -88,7 +98,8 @@ static int set_up(struct side *side, struct ferry_error *err)
     if (!side->await)
         return -ENOMEM;
     side->to.quiet = args_value(side->args, "quiet") != NULL;
-    if (!side->to.quiet && !args_value(side->args, "log") && !args_value(side->args, "verbose"))
+    if (!side->to.quiet && !args_value(side->args, "log") && !args_value(side->args, "verbose") &&
+        !lines_is_json(side->lines))
         side->to.progress = progress_new();
     return 0;
 }
@@ -105,6 +116,9 @@ static void side_free(struct side *side)
     progress_free(side->to.progress);
     await_free(side->await);
     steps_free(side->steps);
+    if (side->lines)
+        ferry_log_set(NULL, NULL, FERRY_LOG_WARN);
+    lines_free(side->lines);
     args_free(side->args);
     free(side);
 }
@@ -151,15 +165,16 @@ enum exit_status side_usage(struct side *side, const struct ferry_error *err)
 
 void side_say(struct side *side, const char *format, ...)
 {
+    char text[1024];
     va_list args;
 
     if (side->to.quiet)
         return;
     progress_clear(side->to.progress);
     va_start(args, format);
-    vfprintf(stderr, format, args);
+    vsnprintf(text, sizeof(text), format, args);
     va_end(args);
-    fputc('\n', stderr);
+    lines_put(side->lines, "info", "ferry", text, NULL);
 }
 
 void side_tell(struct side *side, const char *name, json_t *event)
@@ -204,6 +219,12 @@ static void wait_tick(void *opaque)
     struct ferry_stats stats;
 
     ferry_session_stats(side->session, &stats);
+    if (stats.phase != side->shown_phase || strcmp(stats.id, side->shown_id)) {
+        side->shown_phase = stats.phase;
+        memcpy(side->shown_id, stats.id, sizeof(stats.id));
+        lines_of(side->lines, stats.id);
+        service_status("%s: %s", args_command(side->args)->name, ferry_phase_name(stats.phase));
+    }
     progress_figures_from(&stats, !strcmp(side->report.side, "destination"), &figures);
     progress_show(side->to.progress, &figures);
     if (side->to.events)
@@ -227,6 +248,7 @@ int side_migrate(struct side *side, struct ferry_error *err)
     if (ret == -EOWNERDEAD)
         ret = lease_wait(side, &side->made.err);
     ferry_session_stats(side->session, &side->report.stats);
+    lines_of(side->lines, side->report.stats.id);
     side->report.channels_count = ferry_session_channels(side->session, side->report.channels, REPORT_CHANNELS_MAX);
     if (ret < 0 && side->made.err.errnum)
         *err = side->made.err;
@@ -254,7 +276,36 @@ static void write_json(struct side *side, json_t *report)
         side->to.json = NULL;
     }
     if (ret < 0)
-        fprintf(stderr, "ferry %s: %s\n", args_command(side->args)->name, err.text);
+        lines_put(side->lines, "error", "ferry", err.text, NULL);
+}
+
+/* How it ended, in the log: whoever reads only that has everything. */
+static void log_report(struct side *side, const json_t *report, const char *title)
+{
+    json_t *error = json_object_get(report, "error");
+
+    if (error)
+        lines_put(side->lines, "error", "ferry", json_string_value(json_object_get(error, "text")),
+                  json_pack("{s:O}", "error", error));
+    lines_put(side->lines, "info", "report", title ? title : json_string_value(json_object_get(report, "status")),
+              json_pack("{s:O}", "report", report));
+}
+
+/* The same in words. */
+static void print_report(struct side *side, const json_t *report, const char *title)
+{
+    bool is_source = !strcmp(side->report.side, "source");
+    char who[32];
+
+    snprintf(who, sizeof(who), "ferry %s", args_command(side->args)->name);
+    summary_error(stderr, who, report);
+    if (!side->to.quiet && side->report.guest_runs && is_source)
+        side_say(side, "the guest goes on here");
+    if (!side->to.quiet && title && side->to.json != stdout) {
+        printf("%s\n", title);
+        summary_print(stdout, is_source ? report : NULL, is_source ? NULL : report);
+        fflush(stdout);
+    }
 }
 
 /* The guest's beats are its heart's: when they go on, it lives. */
@@ -283,23 +334,15 @@ static void look_at_guest(struct side *side, bool is_source)
 
 void side_report(struct side *side, const char *title)
 {
-    const char *command = args_command(side->args)->name;
-    bool is_source = !strcmp(side->report.side, "source");
-    char who[32];
     json_t *report;
 
-    look_at_guest(side, is_source);
+    look_at_guest(side, !strcmp(side->report.side, "source"));
     progress_clear(side->to.progress);
     report = report_json(&side->report);
-    snprintf(who, sizeof(who), "ferry %s", command);
-    summary_error(stderr, who, report);
-    if (!side->to.quiet && side->report.guest_runs && is_source)
-        side_say(side, "the guest goes on here");
-    if (!side->to.quiet && title && side->to.json != stdout) {
-        printf("%s\n", title);
-        summary_print(stdout, is_source ? report : NULL, is_source ? NULL : report);
-        fflush(stdout);
-    }
+    if (lines_is_json(side->lines))
+        log_report(side, report, title);
+    else
+        print_report(side, report, title);
     if (side->to.json)
         write_json(side, report);
     side_tell(side, "report", report);
@@ -317,6 +360,9 @@ void side_next(struct side *side)
     side->guest = NULL;
     side->made = (struct side_made){ 0 };
     side->report = (struct report){ .side = name };
+    side->shown_phase = FERRY_PHASE_NONE;
+    side->shown_id[0] = '\0';
+    lines_next(side->lines);
     if (side->to.progress) {
         progress_free(side->to.progress);
         side->to.progress = progress_new();

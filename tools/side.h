@@ -19,6 +19,7 @@
 #include "await.h"
 #include "exit.h"
 #include "guest.h"
+#include "lines.h"
 #include "progress.h"
 #include "report.h"
 #include "steps.h"
@@ -51,9 +52,13 @@ struct side {
     struct side_made made;
     bool left_behind; /* work goes on, on a thread that uses all of this */
     struct bench_guest *guest;
+    const char *uri;                 /* where it is to go; borrowed */
     struct ferry_listener *listener; /* until the session has it */
     struct ferry_session *session;
     struct report report;
+    struct lines *lines;
+    enum ferry_phase shown_phase; /* what is being said of it, and of which session */
+    char shown_id[33];
     struct steps *steps; /* for tests; NULL: nobody asks */
 };
 
