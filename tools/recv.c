@@ -16,8 +16,8 @@
 static const struct args_row rows[] = {
     { "guest", "KIND", "what kind of guest comes: pattern, kvm (needed)" },
     { "run-on", "TIME", "let it run for so long and check it again [1s]" },
-    { "timeout", "TIME", "how long to wait for a source, with --serve for each [for ever]" },
-    { "serve", NULL, "one migration after another, until a signal; --json gets a line for each" },
+    { "timeout", "TIME", "how long to wait for a (next) source [for ever]" },
+    { "serve", NULL, "one migration after another, each a line of --json" },
     { "insecure", NULL, "listen where other machines can connect, unencrypted" },
     { NULL },
 };

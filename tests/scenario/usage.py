@@ -21,7 +21,7 @@ class Usage(Case):
                 status, out, err = run(*argv)
                 lines = out.splitlines()
                 self.assertEqual((status, err), (DONE, ""))
-                self.assertLessEqual(len(lines), 40)
+                self.assertLessEqual(len(lines), 46)
                 self.assertLessEqual(max(map(len, lines)), 80)
                 self.assertTrue("Examples:" in out or argv[0] in ("--help", "help"))
 
