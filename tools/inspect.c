@@ -25,6 +25,7 @@ static const struct args_row rows[] = {
     { "ram", "FILE", "write the largest block of memory there, zero pages as holes" },
     { "block", "NAME", "with --ram: this block instead" },
     { "max-ram", "SIZE", "with --ram: how much memory the stream may announce [64GiB]" },
+    { "return-path", "FILE", "what the destination sent back; again for each connection that took over" },
     { "json", "FILE", "write everything there as one JSON object; -: to stdout, without words" },
     { "verbose", NULL, "buffers in full, every part of memory by itself" },
     { "insecure", NULL, "listen where other machines can connect, unencrypted" },
@@ -38,13 +39,16 @@ const struct args_command inspect_form = {
     .summary = "what is in a migration stream, and where it is broken",
     .about = "  STREAM   a file, - (stdin), or where to listen: tcp:HOST:PORT (0: a free port)\n"
              "           unix:PATH  unix:@NAME  vsock:CID:PORT  fd:N  exec:COMMAND  file:PATH\n"
-             "  CHANNEL  files of its page channels (multifd); where it listens, they connect\n"
+             "  CHANNEL  files of its further connections: page channels (multifd), urgent pages of\n"
+             "           postcopy, and what took over after a break, as they were connected; where it\n"
+             "           listens, they connect\n"
              "\n"
              "Where it listens it is the destination of a live migration, which it only\n"
              "reads; a source that asks is told that all has arrived.  Exit status: 0 whole\n"
              "and clean; 1 broken or not understood: then it says where and why.\n",
     .examples = "  ferry inspect vm.stream\n"
                 "  ferry inspect main.stream channel0 channel1 --ram ram.bin\n"
+                "  ferry inspect conn0 conn1 --return-path conn0.rp          # postcopy\n"
                 "  zcat vm.stream.gz | ferry inspect - --ram ram.bin\n"
                 "  ferry inspect tcp::4444 --tls-creds /etc/pki/qemu --ram ram.bin\n"
                 "  ferry inspect unix:/tmp/in --json -      # then, in QEMU: migrate unix:/tmp/in\n",
@@ -167,6 +171,22 @@ static int open_channels(struct inspect *inspect, struct ferry_error *err)
     return ret;
 }
 
+static int open_returns(struct inspect *inspect, struct ferry_error *err)
+{
+    const char *word;
+    int ret = 0;
+
+    for (unsigned i = 0; ret == 0 && (word = args_each(inspect->args, "return-path", i)); i++) {
+        struct ferry_channel *chan = ferry_channel_open_file(word, FERRY_READ, 0, false, err);
+
+        if (!chan)
+            return err->errnum;
+        ret = returns_add(&inspect->report.returns, chan, err);
+        ferry_channel_unref(chan);
+    }
+    return ret;
+}
+
 /* A stream that is a file by itself has no page channels. */
 static int open_stream(struct inspect *inspect, struct ferry_error *err)
 {
@@ -183,7 +203,9 @@ static int open_stream(struct inspect *inspect, struct ferry_error *err)
     if (listens)
         return listen_on(inspect, word, err);
     ret = open_file(inspect, word, err);
-    return ret < 0 ? ret : open_channels(inspect, err);
+    if (ret == 0)
+        ret = open_channels(inspect, err);
+    return ret < 0 ? ret : open_returns(inspect, err);
 }
 
 /* ---- where it goes --------------------------------------------------------------------------------------------- */
@@ -260,6 +282,9 @@ static int check_words(const struct inspect *inspect, uint64_t *max_ram, struct 
     if (args_encrypts(inspect->args) && !is_uri(args_positional(inspect->args)))
         return ferry_error_set(err, -EINVAL, "--tls-creds is for streams that are listened for, and '%s' is read",
                                args_positional(inspect->args));
+    if (is_uri(args_positional(inspect->args)) && args_value(inspect->args, "return-path"))
+        return ferry_error_set(err, -EINVAL,
+                               "--return-path is for streams that are read; what is listened for is answered");
     if (is_uri(args_positional(inspect->args)) && args_more(inspect->args, 0))
         return ferry_error_set(err, -EINVAL, "'%s': page channels connect where the stream is listened for",
                                args_more(inspect->args, 0));

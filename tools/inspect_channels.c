@@ -26,6 +26,8 @@ int inspect_channels_add(struct inspect_channels *set, struct ferry_channel *cha
     if (ret == 0 && (set->count > REPORT_CHANNELS_MAX || set->stopping))
         ret = -E2BIG;
     if (ret == 0)
+        connection->index = set->count;
+    if (ret == 0)
         ret = -pthread_create(&connection->thread, NULL, connection_run, connection);
     if (ret == 0) {
         set->connections[set->count++] = connection;
@@ -105,7 +107,7 @@ struct ferry_reader *inspect_channels_accept(struct inspect_channels *set, struc
 /* Is it one to be reckoned with?  Where anybody can connect, who does not greet like a page channel is a stranger. */
 static bool counts(const struct connection *connection)
 {
-    if (connection->stage == IS_MAIN)
+    if (connection->stage == IS_MAIN || connection->stage == RESUMES || connection->urgent)
         return false;
     return !connection->set->listener || (connection->stage >= READING && connection->report.channel >= 0);
 }
@@ -300,7 +302,9 @@ int inspect_channels_finish(struct inspect_channels *set, bool wait, struct insp
 
         if (failed == 0 && wait)
             failed = one_too_many(connection, &why);
-        if (!counts(connection) && connection->error.errnum)
+        if (failed == 0)
+            failed = not_wanted(connection, wait, &why);
+        if (!counts(connection) && !connection->urgent && connection->error.errnum)
             inspect_note(report, "not taken: %s", ferry_error_text(&connection->error));
         else if (failed < 0 && ret < 0)
             inspect_note(report, "and: %s", ferry_error_text(&why));

@@ -45,6 +45,21 @@ struct ferry_reader *inspect_channels_accept(struct inspect_channels *channels, 
  * Returns 0 or the error of a channel. */
 int inspect_channels_mark(struct inspect_channels *channels, bool is_record, struct ferry_error *err);
 
+/* ---- inspect_urgent.c: after a switch to postcopy ---- */
+
+struct inspect_postcopy;
+
+/* The guest has moved.  Where connections are made to us, urgent ones are read from now on.  @postcopy: borrowed until
+ * inspect_channels_finish(). */
+void inspect_channels_follow(struct inspect_channels *channels, struct inspect_postcopy *postcopy);
+
+/* The main connection is at its end, or @broke: so are the urgent ones beside it.  They are read to the end, one after
+ * the other; where connections are made to us, until all has come. */
+void inspect_channels_urgent(struct inspect_channels *channels, bool broke);
+
+/* The connection that takes over after a break, in the order of adding; the caller's.  NULL: there is none. */
+struct ferry_reader *inspect_channels_resumed(struct inspect_channels *channels);
+
 /**
  * inspect_channels_finish() - the main stream has ended, well or not
  * @wait: for the ends of the channels; else they are read no further

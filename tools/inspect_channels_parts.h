@@ -1,5 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* inspect_channels_parts.h - what the page channels share with each one's thread */
+/* inspect_channels_parts.h - what the connections beside a main stream share with each one's thread
+ *
+ *      ARRIVING --> READING --> ENDED          a page channel
+ *          |------> WAITING --> READING ...    urgent pages of postcopy: read once the guest has moved
+ *          |------> RESUMES                    takes over where a main connection broke: read by who reads that
+ *          '------> IS_MAIN
+ */
 #ifndef TOOLS_INSPECT_CHANNELS_PARTS_H
 #define TOOLS_INSPECT_CHANNELS_PARTS_H
 
@@ -10,6 +16,8 @@
 enum stage {
     ARRIVING, /* it has not said what it is */
     IS_MAIN,  /* it belongs to whoever reads the main stream */
+    RESUMES,  /* begins as a main connection that takes over; waits for somebody who reads it */
+    WAITING,  /* urgent, and it is not time yet */
     READING,
     ENDED,
 };
@@ -21,6 +29,8 @@ struct connection {
     struct ferry_reader *reader;     /* owned, until IS_MAIN; the thread's; NULL until hands were shaken */
     pthread_t thread;                /* to be joined */
     enum stage stage;                /* set->lock */
+    bool urgent;                     /* set->lock; no page channel: bare records, of postcopy */
+    unsigned index;                  /* among all; fixed */
     uint64_t syncs;                  /* set->lock; how many it has come to */
     struct ferry_error error;        /* set->lock */
     struct report_connection report; /* the thread's, until ENDED */
@@ -36,10 +46,13 @@ struct inspect_channels {
     pthread_cond_t changed;          /* CLOCK_MONOTONIC */
     struct connection *connections[REPORT_CHANNELS_MAX + 1]; /* owned */
     unsigned count;
-    unsigned arrivals;       /* counts connections, and once more when they say who they are */
-    struct connection *main; /* borrowed */
-    uint64_t released;       /* SYNCs that may be passed */
-    bool begun;              /* the block list is known */
+    unsigned arrivals;                 /* counts connections, and once more when they say who they are */
+    struct connection *main;           /* borrowed */
+    uint64_t released;                 /* SYNCs that may be passed */
+    struct inspect_postcopy *postcopy; /* borrowed; NULL: the guest has not moved */
+    unsigned urgent_until;             /* connections below that may be read where they are urgent */
+    unsigned followed;                 /* connections below that are done with: they belong before the last break */
+    bool begun;                        /* the block list is known */
     bool stopping;
     struct ferry_error error; /* why nobody can connect any more */
 };
@@ -52,5 +65,18 @@ void connection_free(struct connection *connection);
 
 /* Its thread. */
 void *connection_run(void *opaque);
+
+/* ---- inspect_urgent.c ---- */
+
+/* May it be that?  Its reader has @have bytes at @first, HELLO_PEEK_BYTES or all that there are. */
+bool urgent_begins(const uint8_t *first, ssize_t have);
+bool resumed_begins(const uint8_t *first, ssize_t have);
+
+/* Its thread, once it is known to be urgent.  0 or the reader's error. */
+int urgent_run(struct connection *connection);
+
+/* What is wrong with a connection of postcopy; @whole: the main stream is, so that it would have been wanted.  0:
+ * nothing. */
+int not_wanted(const struct connection *connection, bool whole, struct ferry_error *err);
 
 #endif

@@ -34,29 +34,41 @@ static int open_reader(struct connection *connection)
     return connection->reader ? 0 : -1;
 }
 
+/* It is the main stream, or may be another one; or it is urgent. */
+static int settle(struct connection *connection, enum stage stage)
+{
+    connection->stage = stage;
+    connection->urgent = stage == WAITING;
+    pthread_cond_broadcast(&connection->set->changed);
+    return 1;
+}
+
 /* A page channel?  Or the main stream, where one is wanted: 1; then the reader is not ours any more.  What is neither
- * may be a broken main stream, but only where nobody else can come. */
+ * may be a broken main stream, but only where nobody else can come; or it belongs to postcopy, and may have
+ * said nothing all the time. */
 static int look(struct connection *connection)
 {
     struct inspect_channels *set = connection->set;
     const uint8_t *first;
     ssize_t have = ferry_reader_peek(connection->reader, HELLO_PEEK_BYTES, &first);
     enum hello_kind kind = have == HELLO_PEEK_BYTES ? hello_detect(first) : HELLO_KIND_UNKNOWN;
-    bool is_main;
+    int settled = 0;
 
     if (kind == HELLO_KIND_QEMU_PAGES)
         return 0;
     pthread_mutex_lock(&set->lock);
     while (kind != HELLO_KIND_QEMU && set->listener && !set->main && !set->error.errnum && !set->stopping)
         pthread_cond_wait(&set->changed, &set->lock);
-    is_main = set->listener && !set->main && !set->stopping;
-    if (is_main) {
+    if (set->listener && !set->main && !set->stopping) {
         set->main = connection;
-        connection->stage = IS_MAIN;
-        pthread_cond_broadcast(&set->changed);
+        settled = settle(connection, IS_MAIN);
+    } else if (resumed_begins(first, have)) {
+        settled = settle(connection, RESUMES);
+    } else if (urgent_begins(first, have) || (set->stopping && set->postcopy && have < 0)) {
+        settled = settle(connection, WAITING);
     }
     pthread_mutex_unlock(&set->lock);
-    if (is_main)
+    if (settled)
         return 1;
     return ferry_reader_fail(connection->reader, -EPROTO, "it does not begin as a page channel does");
 }
@@ -125,9 +137,11 @@ void *connection_run(void *opaque)
 
     if (ret == 0)
         ret = look(connection);
-    if (ret > 0)
+    if (ret > 0 && !connection->urgent)
         return NULL;
-    if (ret == 0)
+    if (ret > 0)
+        ret = urgent_run(connection);
+    else if (ret == 0)
         ret = read_packets(connection);
     /* A source that still sends must not wait for ever. */
     if (ret < 0)

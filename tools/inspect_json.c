@@ -3,46 +3,37 @@
 #include "inspect_json.h"
 
 #include "inspect_fields.h"
+#include "inspect_json_parts.h"
+#include "inspect_postcopy.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define TEXT_ROOM (2 * FERRY_ERROR_TEXT_BYTES)
 #define BYTES_MAX (UINT64_C(256) << 20) /* of buffers, in all */
-#define DEPTH_MAX DESC_DEPTH_MAX
 
-/* jansson takes NULL for a value that could not be made and fails; what fails is noted and the rest goes on. */
-struct builder {
-    bool failed;
-    unsigned budget;
-    uint64_t bytes_left;
-    int depth;
-    json_t *list[DEPTH_MAX + 1]; /* borrowed: where fields of each depth go */
-};
-
-static void put(struct builder *builder, json_t *object, const char *key, json_t *value)
+void builder_put(struct builder *builder, json_t *object, const char *key, json_t *value)
 {
     if (json_object_set_new(object, key, value) < 0)
         builder->failed = true;
 }
 
-static void append(struct builder *builder, json_t *array, json_t *value)
+void builder_append(struct builder *builder, json_t *array, json_t *value)
 {
     if (json_array_append_new(array, value) < 0)
         builder->failed = true;
 }
 
-static json_t *text_of(const char *from)
+json_t *builder_text(const char *from)
 {
     char text[TEXT_ROOM];
 
     return json_string(inspect_text(text, sizeof(text), from));
 }
 
-static json_t *unsigned_of(uint64_t value)
+json_t *builder_unsigned(uint64_t value)
 {
     char text[24];
 
@@ -90,7 +81,7 @@ static json_t *number_of(const struct field *field, uint64_t index)
         return json_null();
     default:
         value = field_unsigned(data, field->bytes);
-        return field->kind == FIELD_TIMER && value == UINT64_MAX ? json_null() : unsigned_of(value);
+        return field->kind == FIELD_TIMER && value == UINT64_MAX ? json_null() : builder_unsigned(value);
     }
 }
 
@@ -98,11 +89,11 @@ static json_t *add_field(struct builder *builder, const struct field *field)
 {
     json_t *object = json_object();
 
-    append(builder, builder->list[builder->depth], object);
-    put(builder, object, "name", text_of(field->name));
-    put(builder, object, "type", text_of(field->type));
+    builder_append(builder, builder->list[builder->depth], object);
+    builder_put(builder, object, "name", builder_text(field->name));
+    builder_put(builder, object, "type", builder_text(field->type));
     if (field->index >= 0)
-        put(builder, object, "index", json_integer(field->index));
+        builder_put(builder, object, "index", json_integer(field->index));
     return object;
 }
 
@@ -111,19 +102,19 @@ static void build_value(void *opaque, const struct field *field)
     struct builder *builder = opaque;
     json_t *object = add_field(builder, field), *values;
 
-    put(builder, object, "size", unsigned_of(field->bytes));
+    builder_put(builder, object, "size", builder_unsigned(field->bytes));
     if (field->kind == FIELD_BYTES) {
-        put(builder, object, "value", bytes_of(builder, field->data, field->bytes));
+        builder_put(builder, object, "value", bytes_of(builder, field->data, field->bytes));
         return;
     }
     if (!field->array) {
-        put(builder, object, "value", number_of(field, 0));
+        builder_put(builder, object, "value", number_of(field, 0));
         return;
     }
     values = json_array();
     for (uint64_t i = 0; i < field->count; i++)
-        append(builder, values, number_of(field, i));
-    put(builder, object, "value", values);
+        builder_append(builder, values, number_of(field, i));
+    builder_put(builder, object, "value", values);
 }
 
 static void build_open(void *opaque, const struct field *field)
@@ -131,8 +122,8 @@ static void build_open(void *opaque, const struct field *field)
     struct builder *builder = opaque;
     json_t *object = add_field(builder, field), *fields = json_array();
 
-    put(builder, object, "fields", fields);
-    if (builder->depth < DEPTH_MAX)
+    builder_put(builder, object, "fields", fields);
+    if (builder->depth < DESC_DEPTH_MAX)
         builder->list[++builder->depth] = fields;
     else
         builder->failed = true;
@@ -152,22 +143,23 @@ static json_t *section_of(struct builder *builder, const struct report_section *
 {
     json_t *object = json_object(), *fields;
 
-    put(builder, object, "name", text_of(section->name));
-    put(builder, object, "instance", json_integer(section->instance));
-    put(builder, object, "version", json_integer(section->version));
-    put(builder, object, "id", json_integer(section->id));
-    put(builder, object, "offset", unsigned_of(section->offset));
-    put(builder, object, "size", unsigned_of(section->bytes));
-    put(builder, object, "sized-by", json_string(section->sized == SIZED_BY_DESCRIPTION ? "description" : "footer"));
+    builder_put(builder, object, "name", builder_text(section->name));
+    builder_put(builder, object, "instance", json_integer(section->instance));
+    builder_put(builder, object, "version", json_integer(section->version));
+    builder_put(builder, object, "id", json_integer(section->id));
+    builder_put(builder, object, "offset", builder_unsigned(section->offset));
+    builder_put(builder, object, "size", builder_unsigned(section->bytes));
+    builder_put(builder, object, "sized-by",
+                json_string(section->sized == SIZED_BY_DESCRIPTION ? "description" : "footer"));
     if (section->sized != SIZED_BY_DESCRIPTION || !section->body)
         return object;
     fields = json_array();
-    put(builder, object, "fields", fields);
+    builder_put(builder, object, "fields", fields);
     builder->depth = 0;
     builder->list[0] = fields;
     if (fields &&
         !inspect_fields(section->device, section->body, section->bytes, &builder->budget, &build_visitor, builder))
-        put(builder, object, "fields-cut", json_true());
+        builder_put(builder, object, "fields-cut", json_true());
     return object;
 }
 
@@ -179,17 +171,17 @@ static json_t *configuration_of(struct builder *builder, const struct section_co
     char uuid[40];
     size_t used = 0;
 
-    put(builder, object, "machine", text_of(config->machine));
+    builder_put(builder, object, "machine", builder_text(config->machine));
     if (config->page_bits)
-        put(builder, object, "page-bits", json_integer(config->page_bits));
+        builder_put(builder, object, "page-bits", json_integer(config->page_bits));
     for (unsigned i = 0; i < config->capabilities; i++)
-        append(builder, capabilities, text_of(config->capability[i]));
-    put(builder, object, "capabilities", capabilities);
+        builder_append(builder, capabilities, builder_text(config->capability[i]));
+    builder_put(builder, object, "capabilities", capabilities);
     for (unsigned i = 0; i < sizeof(config->uuid); i++)
         used += (size_t)snprintf(uuid + used, sizeof(uuid) - used,
                                  i == 4 || i == 6 || i == 8 || i == 10 ? "-%02x" : "%02x", config->uuid[i]);
     if (config->has_uuid)
-        put(builder, object, "uuid", json_string(uuid));
+        builder_put(builder, object, "uuid", json_string(uuid));
     return object;
 }
 
@@ -211,27 +203,31 @@ static json_t *item_of(struct builder *builder, const struct inspect_report *rep
 {
     json_t *object = json_object();
 
-    put(builder, object, "type", json_string(type_of(item)));
-    put(builder, object, "offset", unsigned_of(item->offset));
-    put(builder, object, "size", unsigned_of(item->bytes));
+    builder_put(builder, object, "type", json_string(type_of(item)));
+    builder_put(builder, object, "offset", builder_unsigned(item->offset));
+    builder_put(builder, object, "size", builder_unsigned(item->bytes));
     if (item->section >= 0) {
         const struct report_section *section = &report->sections.section[item->section];
 
-        put(builder, object, "id", json_integer(section->id));
-        put(builder, object, "name", text_of(section->name));
-        put(builder, object, "instance", json_integer(section->instance));
-        put(builder, object, "version", json_integer(section->version));
+        builder_put(builder, object, "id", json_integer(section->id));
+        builder_put(builder, object, "name", builder_text(section->name));
+        builder_put(builder, object, "instance", json_integer(section->instance));
+        builder_put(builder, object, "version", json_integer(section->version));
     }
     if (item->type == SECTION_PART)
-        put(builder, object, "parts", json_integer(item->parts));
+        builder_put(builder, object, "parts", json_integer(item->parts));
     if (item->normal || item->zero) {
-        put(builder, object, "normal", unsigned_of(item->normal));
-        put(builder, object, "zero", unsigned_of(item->zero));
+        builder_put(builder, object, "normal", builder_unsigned(item->normal));
+        builder_put(builder, object, "zero", builder_unsigned(item->zero));
     }
     if (item->type == SECTION_COMMAND)
-        put(builder, object, "command", json_string(section_command_name(item->command)));
+        builder_put(builder, object, "command", json_string(section_command_name(item->command)));
+    if (item->main > 0)
+        builder_put(builder, object, "main", json_integer(item->main));
+    if (item->packaged)
+        builder_put(builder, object, "packaged", json_true());
     if (item->words)
-        put(builder, object, "payload", json_string(item->words));
+        builder_put(builder, object, "payload", json_string(item->words));
     return object;
 }
 
@@ -239,23 +235,23 @@ static json_t *memory_of(struct builder *builder, const struct inspect_ram *ram)
 {
     json_t *object = json_object(), *blocks = json_array();
 
-    put(builder, object, "total", unsigned_of(ram->total_bytes));
-    put(builder, object, "page-size", json_integer(FERRY_PAGE_BYTES));
-    put(builder, object, "normal", unsigned_of(ram->loader.counts.normal + ram->normal));
-    put(builder, object, "duplicate", unsigned_of(ram->loader.counts.zero + ram->zero));
-    put(builder, object, "xbzrle", unsigned_of(ram->loader.counts.xbzrle));
-    put(builder, object, "passes", json_integer(ram->passes));
-    put(builder, object, "blocks", blocks);
+    builder_put(builder, object, "total", builder_unsigned(ram->total_bytes));
+    builder_put(builder, object, "page-size", json_integer(FERRY_PAGE_BYTES));
+    builder_put(builder, object, "normal", builder_unsigned(ram->loader.counts.normal + ram->normal));
+    builder_put(builder, object, "duplicate", builder_unsigned(ram->loader.counts.zero + ram->zero));
+    builder_put(builder, object, "xbzrle", builder_unsigned(ram->loader.counts.xbzrle));
+    builder_put(builder, object, "passes", json_integer(ram->passes));
+    builder_put(builder, object, "blocks", blocks);
     for (unsigned i = 0; i < ram->count; i++) {
         const struct inspect_ram_block *from = ram->blocks[i];
         json_t *block = json_object();
 
-        append(builder, blocks, block);
-        put(builder, block, "name", text_of(from->block.info.name));
-        put(builder, block, "length", unsigned_of(from->block.info.length));
-        put(builder, block, "normal", unsigned_of(from->normal));
-        put(builder, block, "duplicate", unsigned_of(from->zero));
-        put(builder, block, "missing", unsigned_of(from->missing));
+        builder_append(builder, blocks, block);
+        builder_put(builder, block, "name", builder_text(from->block.info.name));
+        builder_put(builder, block, "length", builder_unsigned(from->block.info.length));
+        builder_put(builder, block, "normal", builder_unsigned(from->normal));
+        builder_put(builder, block, "duplicate", builder_unsigned(from->zero));
+        builder_put(builder, block, "missing", builder_unsigned(from->missing));
     }
     return object;
 }
@@ -264,18 +260,18 @@ static json_t *connection_of(struct builder *builder, const struct report_connec
 {
     json_t *object = json_object(), *codecs = json_object();
 
-    put(builder, object, "source", text_of(from->label));
-    put(builder, object, "channel", json_integer(from->channel));
-    put(builder, object, "bytes", unsigned_of(from->bytes));
-    put(builder, object, "packets", unsigned_of(from->packets));
-    put(builder, object, "syncs", unsigned_of(from->syncs));
-    put(builder, object, "normal", unsigned_of(from->normal));
-    put(builder, object, "duplicate", unsigned_of(from->zero));
-    put(builder, object, "codecs", codecs);
+    builder_put(builder, object, "source", builder_text(from->label));
+    builder_put(builder, object, "channel", json_integer(from->channel));
+    builder_put(builder, object, "bytes", builder_unsigned(from->bytes));
+    builder_put(builder, object, "packets", builder_unsigned(from->packets));
+    builder_put(builder, object, "syncs", builder_unsigned(from->syncs));
+    builder_put(builder, object, "normal", builder_unsigned(from->normal));
+    builder_put(builder, object, "duplicate", builder_unsigned(from->zero));
+    builder_put(builder, object, "codecs", codecs);
     for (unsigned i = 0; i < CODEC_COUNT; i++)
         if (from->pages[i] > 0)
-            put(builder, codecs, codec_name((enum codec_id)i), unsigned_of(from->pages[i]));
-    put(builder, object, "device-bytes", unsigned_of(from->device_bytes));
+            builder_put(builder, codecs, codec_name((enum codec_id)i), builder_unsigned(from->pages[i]));
+    builder_put(builder, object, "device-bytes", builder_unsigned(from->device_bytes));
     return object;
 }
 
@@ -283,10 +279,11 @@ static json_t *error_of(struct builder *builder, const struct inspect_report *re
 {
     json_t *object = json_object();
 
-    put(builder, object, "code", json_string(ferry_code_name(report->error.code)));
-    put(builder, object, "number", json_integer(report->error.code));
-    put(builder, object, "offset", unsigned_of(report->bytes));
-    put(builder, object, "text", text_of(ferry_error_text(&report->error)));
+    builder_put(builder, object, "code", json_string(ferry_code_name(report->error.code)));
+    builder_put(builder, object, "number", json_integer(report->error.code));
+    builder_put(builder, object, "offset",
+                builder_unsigned(report->error.offset >= 0 ? (uint64_t)report->error.offset : report->bytes));
+    builder_put(builder, object, "text", builder_text(ferry_error_text(&report->error)));
     return object;
 }
 
@@ -295,27 +292,31 @@ static void build(struct builder *builder, json_t *root, const struct inspect_re
 {
     json_t *items = json_array(), *devices = json_array(), *notes = json_array(), *connections = json_array();
 
-    put(builder, root, "status", json_string(report->error.errnum ? "failed" : "completed"));
-    put(builder, root, "source", text_of(report->label ? report->label : "?"));
-    put(builder, root, "bytes", unsigned_of(report->bytes));
+    builder_put(builder, root, "status", json_string(report->error.errnum ? "failed" : "completed"));
+    builder_put(builder, root, "source", builder_text(report->label ? report->label : "?"));
+    builder_put(builder, root, "bytes", builder_unsigned(report->bytes));
     if (report->config)
-        put(builder, root, "configuration", configuration_of(builder, report->config));
-    put(builder, root, "items", items);
+        builder_put(builder, root, "configuration", configuration_of(builder, report->config));
+    builder_put(builder, root, "items", items);
     for (unsigned i = 0; i < report->items.count; i++)
-        append(builder, items, item_of(builder, report, &report->items.item[i]));
-    put(builder, root, "connections", connections);
+        builder_append(builder, items, item_of(builder, report, &report->items.item[i]));
+    builder_put(builder, root, "connections", connections);
     for (unsigned i = 0; i < report->connection_count; i++)
-        append(builder, connections, connection_of(builder, &report->connections[i]));
-    put(builder, root, "ram", memory_of(builder, ram));
-    put(builder, root, "devices", devices);
+        builder_append(builder, connections, connection_of(builder, &report->connections[i]));
+    if (postcopy_listens(report->postcopy))
+        builder_put(builder, root, "postcopy", inspect_json_postcopy(builder, report));
+    if (report->returns.count > 0)
+        builder_put(builder, root, "return-paths", inspect_json_returns(builder, report));
+    builder_put(builder, root, "ram", memory_of(builder, ram));
+    builder_put(builder, root, "devices", devices);
     for (unsigned i = 0; i < report->sections.count; i++)
         if (report->sections.section[i].sized != SIZED_ITSELF)
-            append(builder, devices, section_of(builder, &report->sections.section[i]));
-    put(builder, root, "notes", notes);
+            builder_append(builder, devices, section_of(builder, &report->sections.section[i]));
+    builder_put(builder, root, "notes", notes);
     for (unsigned i = 0; i < report->notes.count; i++)
-        append(builder, notes, text_of(report->notes.text[i]));
+        builder_append(builder, notes, builder_text(report->notes.text[i]));
     if (report->error.errnum)
-        put(builder, root, "error", error_of(builder, report));
+        builder_put(builder, root, "error", error_of(builder, report));
 }
 
 int inspect_json(FILE *to, const struct inspect_report *report, const struct inspect_ram *ram)

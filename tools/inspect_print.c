@@ -195,7 +195,7 @@ static void print_item(FILE *to, const struct inspect_report *report, const stru
 
     if (item->section >= 0)
         section = &report->sections.section[item->section];
-    fprintf(to, "%14" PRIu64 " %14" PRIu64 "  ", item->offset, item->bytes);
+    fprintf(to, "%14" PRIu64 " %14" PRIu64 "  %s", item->offset, item->bytes, item->packaged ? "    " : "");
     switch (item->type) {
     case ITEM_HEADER:
         fprintf(to, "header\n");
@@ -289,9 +289,16 @@ void inspect_print(FILE *to, const struct inspect_report *report, const struct i
     print_head(to, report);
     if (report->items.count > 0)
         fprintf(to, "\n%14s %14s\n", "offset", "bytes");
-    for (unsigned i = 0; i < report->items.count; i++)
-        print_item(to, report, &report->items.item[i]);
+    for (unsigned i = 0; i < report->items.count; i++) {
+        const struct report_item *item = &report->items.item[i];
+
+        if (i > 0 && item->main != item[-1].main)
+            fprintf(to, "\nthe connection broke; main connection %u takes over\n", item->main + 1);
+        print_item(to, report, item);
+    }
     print_connections(to, report);
+    inspect_print_postcopy(to, report);
+    inspect_print_returns(to, report, verbose);
     if (ram->count > 0)
         print_memory(to, ram);
     for (unsigned i = 0; i < report->sections.count; i++)

@@ -12,4 +12,12 @@
 /* @verbose: buffers in full. */
 void inspect_print(FILE *to, const struct inspect_report *report, const struct inspect_ram *ram, bool verbose);
 
+/* ---- inspect_print_postcopy.c ---- */
+
+/* How the guest moved and how its memory followed, where it did so. */
+void inspect_print_postcopy(FILE *to, const struct inspect_report *report);
+
+/* What came back, where that is known. */
+void inspect_print_returns(FILE *to, const struct inspect_report *report, bool verbose);
+
 #endif

@@ -205,7 +205,16 @@ static int mark(void *opaque, struct ferry_error *err)
     return ram->mark ? ram->mark(ram->opaque, err) : 0;
 }
 
-static const struct ram_loader_ops loader_ops = { .announce = announce, .mark = mark };
+static int huge(void *opaque, struct ram_block *block, uint32_t page_bytes, struct ferry_error *err)
+{
+    if (block->info.length % page_bytes)
+        return ferry_error_set(err, -EPROTO, "block '%s' of %" PRIu64 " bytes, in pages of %" PRIu32, block->info.name,
+                               (uint64_t)block->info.length, page_bytes);
+    block->info.page_size = page_bytes;
+    return 0;
+}
+
+static const struct ram_loader_ops loader_ops = { .announce = announce, .mark = mark, .huge = huge };
 
 int inspect_ram_init(struct inspect_ram *ram, bool keep, uint64_t max_bytes, struct ferry_error *err)
 {

@@ -2,6 +2,8 @@
 /* inspect_report.c - what was found in a stream */
 #include "inspect_report.h"
 
+#include "inspect_postcopy.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -25,6 +27,8 @@ void inspect_report_clear(struct inspect_report *report)
         free(report->notes.text[i]);
     for (unsigned i = 0; i < report->connection_count; i++)
         free(report->connections[i].label);
+    postcopy_free(report->postcopy);
+    returns_clear(&report->returns);
     free(report->connections);
     free(report->items.item);
     free(report->sections.section);
@@ -61,7 +65,14 @@ struct report_item *inspect_add_item(struct inspect_report *report, int type, ui
     if (make_room((void **)&items->item, items->count, &items->room, REPORT_ITEMS_MAX, sizeof(*item)) < 0)
         return NULL;
     item = &items->item[items->count++];
-    *item = (struct report_item){ .type = type, .offset = offset, .section = -1, .parts = 1 };
+    *item = (struct report_item){
+        .type = type,
+        .offset = offset,
+        .section = -1,
+        .parts = 1,
+        .main = items->main,
+        .packaged = items->packaged,
+    };
     return item;
 }
 

@@ -13,6 +13,7 @@
 
 #include "codec.h"
 #include "inspect_desc.h"
+#include "inspect_return_path.h"
 #include "section.h"
 
 #include <stdbool.h>
@@ -37,6 +38,8 @@ struct report_item {
     uint64_t zero;
     uint16_t command; /* COMMAND */
     char *words;      /* COMMAND: its payload in words, owned; NULL: nothing to say */
+    unsigned main;    /* of which main connection: 0, then those that took over after a break */
+    bool packaged;    /* inside of the package */
 };
 
 enum report_sized { SIZED_ITSELF, SIZED_BY_DESCRIPTION, SIZED_BY_FOOTER };
@@ -57,6 +60,8 @@ struct report_section {
 struct report_items {
     struct report_item *item;
     unsigned count, room;
+    unsigned main; /* of the items to come */
+    bool packaged; /* likewise */
 };
 
 struct report_sections {
@@ -72,6 +77,8 @@ struct report_notes {
     unsigned count;
     unsigned lost; /* beyond the limit */
 };
+
+struct inspect_postcopy;
 
 /* A page channel. */
 struct report_connection {
@@ -91,6 +98,8 @@ struct inspect_report {
     struct report_notes notes;
     struct report_connection *connections; /* owned */
     unsigned connection_count;
+    struct inspect_postcopy *postcopy; /* owned; NULL: it was not advised */
+    struct report_returns returns;
     struct desc_tree description;
     uint64_t description_offset;
     uint8_t *tail;            /* owned: the end of the stream in one piece; bodies lie in it */

@@ -15,63 +15,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define STEPS_MAX (UINT64_C(16) << 20) /* of looking for devices in a description; normally one each */
-
 static int no_item(struct inspect_walk *walk)
 {
     if (walk->report->items.count == REPORT_ITEMS_MAX)
         return ferry_reader_fail(walk->reader, -E2BIG, "more than %u items", REPORT_ITEMS_MAX);
     return ferry_reader_fail(walk->reader, -ENOMEM, "no memory for another item");
-}
-
-/* ---- what a section is ----------------------------------------------------------------------------------------- */
-
-/* The description of a device.  They stand in the order of their sections, so mostly it is the next one. */
-static const struct desc *find_device(struct inspect_walk *walk, const char *name, uint32_t instance)
-{
-    const struct desc *devices = desc_member(walk->report->description.root, "devices");
-    const struct desc *at = walk->next_device;
-    bool again = false;
-
-    if (!devices || devices->kind != DESC_ARRAY)
-        return NULL;
-    while (walk->steps_left > 0 && (at || !again)) {
-        const struct desc *id = desc_member(at, "instance_id");
-        uint64_t steps = at && at->kind == DESC_OBJECT ? (uint64_t)at->number + 1 : 1;
-
-        walk->steps_left -= steps < walk->steps_left ? steps : walk->steps_left;
-        if (id && id->kind == DESC_INTEGER && (uint32_t)id->number == instance &&
-            !strcmp(desc_text(at, "name", ""), name)) {
-            walk->next_device = at->next;
-            return at;
-        }
-        again = again || !at;
-        at = at ? at->next : devices->first;
-    }
-    return NULL;
-}
-
-/* Sections that came before their description did. */
-static void describe_sections(struct inspect_walk *walk)
-{
-    for (unsigned i = 0; i < walk->report->sections.count; i++) {
-        struct report_section *section = &walk->report->sections.section[i];
-        struct desc_body body;
-        char name[300];
-
-        if (section->device || section->sized != SIZED_BY_FOOTER || section->type != SECTION_FULL)
-            continue;
-        section->device = find_device(walk, section->name, section->instance);
-        body = desc_body_of(section->device);
-        if (section->device && desc_body_bytes(&body) == section->bytes)
-            section->sized = SIZED_BY_DESCRIPTION;
-        else if (walk->report->description.root)
-            inspect_note(walk->report,
-                         "'%s': %" PRIu64 " bytes up to its footer; the description %s, its fields are "
-                         "not shown",
-                         inspect_text(name, sizeof(name), section->name), section->bytes,
-                         section->device ? "says otherwise" : "does not speak of it");
-    }
 }
 
 /* ---- marks ----------------------------------------------------------------------------------------------------- */
@@ -99,7 +47,8 @@ static int mark_section_end(struct inspect_walk *walk)
     struct ferry_error why = { 0 };
     int ret;
 
-    if (!walk->options->channels || walk->marks == MARKS_ARE_RECORDS)
+    /* No QEMU that marks them so combines page channels with postcopy. */
+    if (!walk->options->channels || walk->marks == MARKS_ARE_RECORDS || walk->postcopy)
         return 0;
     walk->marks = MARKS_ARE_SECTION_ENDS;
     ret = mark(walk, &why);
@@ -108,15 +57,34 @@ static int mark_section_end(struct inspect_walk *walk)
 
 /* ---- sections -------------------------------------------------------------------------------------------------- */
 
+/* What this connection has brought so far. */
+static void count_pages(const struct inspect_walk *walk, uint64_t *normal, uint64_t *zero)
+{
+    const struct ram_counts *counts = &walk->ram->loader.counts;
+    const struct postcopy_wire *wire =
+        postcopy_listens(walk->postcopy) ? &walk->postcopy->wire[walk->records.wire] : NULL;
+
+    *normal = counts->normal + counts->xbzrle + (wire ? wire->normal : 0);
+    *zero = counts->zero + (wire ? wire->zero : 0);
+}
+
+static bool goes_on(const struct inspect_walk *walk, const struct report_item *last, const struct report_item *item)
+{
+    return last && !walk->options->verbose && item->type == SECTION_PART && last->type == SECTION_PART &&
+           last->section == item->section && last->main == item->main;
+}
+
 /* The body of a "ram" section, its footer too. */
 static int walk_ram(struct inspect_walk *walk, const struct section_item *head, struct report_item *item)
 {
-    struct ram_counts before = walk->ram->loader.counts;
-    const struct ram_counts *now = &walk->ram->loader.counts;
+    uint64_t normal, zero;
     unsigned passes = walk->ram->passes;
     struct report_item *last = item > walk->report->items.item ? item - 1 : NULL;
-    int ret = ram_get_body(&walk->ram->loader, walk->reader);
+    int ret;
 
+    count_pages(walk, &normal, &zero);
+    ret = walk->in_package || postcopy_listens(walk->postcopy) ? inspect_follow_body(walk)
+                                                               : ram_get_body(&walk->ram->loader, walk->reader);
     if (ret == 0)
         ret = mark_section_end(walk);
     if (ret == 0)
@@ -124,12 +92,12 @@ static int walk_ram(struct inspect_walk *walk, const struct section_item *head, 
     if (ret == 0)
         ret = inspect_mapped_load(walk->ram, walk->reader);
     item->bytes = ferry_reader_offset(walk->reader) - item->offset;
-    item->normal = now->normal + now->xbzrle - before.normal - before.xbzrle;
-    item->zero = now->zero - before.zero;
+    count_pages(walk, &item->normal, &item->zero);
+    item->normal -= normal;
+    item->zero -= zero;
     if (walk->options->progress)
         walk->options->progress(walk->options->opaque, ferry_reader_offset(walk->reader));
-    if (ret < 0 || walk->options->verbose || !last || item->type != SECTION_PART || last->type != SECTION_PART ||
-        last->section != item->section || passes != walk->ram->passes)
+    if (ret < 0 || !goes_on(walk, last, item) || passes != walk->ram->passes)
         return ret;
     last->bytes += item->bytes;
     last->normal += item->normal;
@@ -148,7 +116,7 @@ static int walk_other(struct inspect_walk *walk, const struct section_item *head
     int ret;
 
     if (first && head->type == SECTION_FULL)
-        section->device = find_device(walk, section->name, section->instance);
+        section->device = inspect_find_device(walk, section->name, section->instance);
     ret = inspect_body(walk, first ? section : &passing, head->type == SECTION_FULL);
     if (ret == 0)
         ret = section_get_footer(walk->reader, head);
@@ -210,9 +178,13 @@ static int walk_eof(struct inspect_walk *walk, const struct section_item *head)
     if (!item)
         return no_item(walk);
     item->bytes = 1;
+    if (walk->in_package || postcopy_listens(walk->postcopy))
+        return inspect_follow_eof(walk);
+    if (walk->postcopy && walk->postcopy->phase == POSTCOPY_DISCARDING)
+        return ferry_reader_fail(walk->reader, -EPROTO, "the end, but memory was discarded for a switch to postcopy");
     ret = inspect_description(walk);
     if (ret == 0)
-        describe_sections(walk);
+        inspect_describe(walk);
     return ret;
 }
 
@@ -222,12 +194,22 @@ static int tail_begins(struct inspect_walk *walk)
     const uint8_t *next;
     ssize_t have;
 
-    if (!walk->ram_ended || walk->tail_bytes > 0)
+    if (!walk->ram_ended || walk->tail_bytes > 0 || postcopy_listens(walk->postcopy))
         return 0;
     have = ferry_reader_peek(walk->reader, 1, &next);
     if (have < 0)
         return (int)have;
     return have == 0 || next[0] != SECTION_COMMAND;
+}
+
+/* 1 at the end of a package: it says no end. */
+static int package_ends(struct inspect_walk *walk)
+{
+    int ret = walk->in_package ? reader_at_end(walk->reader) : 0;
+
+    if (ret == 0 && walk->in_package && walk->postcopy->phase == POSTCOPY_RUNNING)
+        return ferry_reader_fail(walk->reader, -EPROTO, "more in the package behind the command postcopy-run");
+    return ret;
 }
 
 int inspect_items(struct inspect_walk *walk)
@@ -238,6 +220,9 @@ int inspect_items(struct inspect_walk *walk)
 
         if (ret != 0)
             return ret < 0 ? ret : inspect_tail(walk);
+        ret = package_ends(walk);
+        if (ret != 0)
+            return ret < 0 ? ret : 0;
         ret = section_get_item(walk->reader, &head);
         if (ret < 0)
             return ret;
@@ -246,6 +231,8 @@ int inspect_items(struct inspect_walk *walk)
             return walk_eof(walk, &head);
         case SECTION_COMMAND:
             ret = inspect_command(walk, &head);
+            if (ret == 0 && walk->package_follows)
+                ret = inspect_package(walk);
             break;
         case SECTION_START:
         case SECTION_FULL:
@@ -293,70 +280,15 @@ static int walk_head(struct inspect_walk *walk)
     return ret;
 }
 
-/* ---- the end --------------------------------------------------------------------------------------------------- */
-
-/* What only the whole stream can tell. */
-static int judge(struct inspect_walk *walk)
-{
-    const struct ram_counts *counts = &walk->ram->loader.counts;
-    uint64_t missing = 0;
-
-    if (walk->ram_section < 0)
-        return ferry_reader_fail(walk->reader, -EPROTO, "the stream carries no memory: there is no section 'ram'");
-    if (!walk->ram_ended)
-        inspect_note(walk->report, "section 'ram' has no end: a background snapshot");
-    for (unsigned i = 0; i < walk->ram->count; i++)
-        missing += walk->ram->blocks[i]->missing;
-    if (walk->report->connection_count == 0 &&
-        (counts->flushes > 0 || (missing > 0 && counts->normal + counts->xbzrle == 0)))
-        return ferry_reader_fail(walk->reader, -ENOTSUP,
-                                 "memory travelled over further connections (multifd), which were not given: the main "
-                                 "one alone is shown");
-    if (missing > 0)
-        inspect_note(walk->report,
-                     "%" PRIu64 " pages never came: memory that is shared or that the guest had given "
-                     "back, or a stream that is not whole",
-                     missing);
-    return 0;
-}
-
-/* The page channels' ends, and what their failure means: their own fault is told rather than what it did to the main
- * stream, but a main stream that ends too early mostly takes them along.  Returns whether it was told. */
-static bool end_channels(struct inspect_walk *walk, int *ret)
-{
-    struct inspect_channels *channels = walk->options->channels;
-    struct ferry_error why = { 0 };
-    int failed;
-
-    if (!channels)
-        return false;
-    failed = inspect_channels_finish(channels, *ret == 0 && !walk->back, walk->report, &why);
-    if (failed == 0)
-        return false;
-    if (*ret < 0 && !walk->channel_failed && failed == -EPIPE) {
-        inspect_note(walk->report, "and: %s", ferry_error_text(&why));
-        return false;
-    }
-    walk->report->error = why;
-    *ret = failed;
-    return true;
-}
+/* ---- all of it ------------------------------------------------------------------------------------------------- */
 
 static int walk_all(struct inspect_walk *walk)
 {
-    bool told;
     int ret = walk->report->label ? walk_head(walk) : ferry_reader_fail(walk->live, -ENOMEM, "no memory");
 
     if (ret == 0)
-        ret = inspect_items(walk);
-    told = end_channels(walk, &ret);
-    inspect_ram_count_missing(walk->ram);
-    if (ret == 0)
-        ret = judge(walk);
-    if (ret < 0 && !told && ferry_reader_status(walk->live, &walk->report->error) == 0 &&
-        ferry_reader_status(walk->reader, &walk->report->error) == 0)
-        ferry_error_set(&walk->report->error, ret, "stopped: %s", strerror(-ret));
-    return ret;
+        ret = inspect_follow(walk, inspect_items(walk));
+    return inspect_end(walk, ret);
 }
 
 int inspect_stream(struct ferry_reader *reader, const struct inspect_options *options, struct inspect_ram *ram,
@@ -369,7 +301,7 @@ int inspect_stream(struct ferry_reader *reader, const struct inspect_options *op
         .live = reader,
         .reader = reader,
         .ram_section = -1,
-        .steps_left = STEPS_MAX,
+        .steps_left = DESCRIBE_STEPS_MAX,
     };
 
     report->label = strdup(ferry_channel_label(reader_channel(reader)));
@@ -379,7 +311,7 @@ int inspect_stream(struct ferry_reader *reader, const struct inspect_options *op
     }
     walk_all(&walk);
     ram->mark = NULL;
-    report->bytes = ferry_reader_offset(walk.reader);
+    report->bytes = walk.live_bytes ? walk.live_bytes : ferry_reader_offset(walk.reader);
     inspect_shut(&walk);
     return_path_free(walk.back);
     if (walk.reader != walk.live)

@@ -135,7 +135,7 @@ static ssize_t tail_readv(struct ferry_channel *chan, const struct iovec *iov, i
 
 static const struct channel_ops tail_ops = { .readv = tail_readv };
 
-static struct ferry_reader *tail_reader(struct inspect_walk *walk)
+struct ferry_reader *inspect_tail_reader(struct inspect_walk *walk)
 {
     struct tail_channel *chan = channel_new(sizeof(*chan), &tail_ops, FERRY_READ, walk->report->label, NULL);
     struct ferry_reader *reader;
@@ -185,7 +185,7 @@ int inspect_tail(struct inspect_walk *walk)
         /* A fault in it is told when it is its turn. */
         (void)parse(walk, tail.data + tail.found + DESC_HEAD_BYTES, tail_found_bytes(&tail), NULL);
     }
-    walk->reader = tail_reader(walk);
+    walk->reader = inspect_tail_reader(walk);
     if (!walk->reader) {
         walk->reader = walk->live;
         return ferry_reader_fail(walk->live, -ENOMEM, "no memory for a reader");
@@ -228,7 +228,7 @@ static int get_description(struct inspect_walk *walk, uint32_t bytes)
 }
 
 /* Nothing may follow.  A live source keeps the channel open and is not waited for. */
-static int nothing_follows(struct inspect_walk *walk)
+int inspect_nothing_follows(struct inspect_walk *walk)
 {
     uint64_t end = ferry_reader_offset(walk->reader), extra;
     int ret = 0;
@@ -273,5 +273,5 @@ int inspect_description(struct inspect_walk *walk)
         inspect_note(walk->report,
                      "the stream has no description: sections are sized by looking for their footers, and "
                      "fields are not shown");
-    return ret < 0 ? ret : nothing_follows(walk);
+    return ret < 0 ? ret : inspect_nothing_follows(walk);
 }

@@ -54,6 +54,9 @@ class Inspect(unittest.TestCase):
                           and item["command"] != "switchover-start"], commands)
         for device in report["devices"]:
             self.assertEqual(device["sized-by"], "description", device["name"])
+        self.check_memory()
+
+    def check_memory(self):
         with open(self.path("ram"), "rb") as f:
             arrived = bytearray(f.read())
         memory = bytearray(self.source.memory())
@@ -188,6 +191,44 @@ class Inspect(unittest.TestCase):
         about = self.source.migrate(address)
         self.arrived(process)
         self.check(about, ["open-return-path", "ping"])
+
+    def postcopy(self, *capabilities):
+        """The guest's memory follows it into an inspector that asks for nothing; returns what that saw."""
+        for name in ("postcopy-ram", *capabilities):
+            self.source.capability(name)
+        # So that it is still underway when it is told to switch.
+        self.source.command("migrate-set-parameters", **{"max-bandwidth": 4 << 20})
+        process, address = self.listen("tcp:127.0.0.1:0")
+        self.source.command("migrate", uri=address)
+        self.source.command("migrate-start-postcopy")
+        about = self.source.migration_end()
+        self.arrived(process)
+        self.assertEqual(about["status"], "completed", about)
+        with open(self.path("json")) as f:
+            report = json.load(f)
+        self.assertEqual((report["status"], report["notes"]), ("completed", []))
+        commands = [item["command"] for item in report["items"] if item["type"] == "command"
+                    and item["command"] not in ("switchover-start", "postcopy-ram-discard")]
+        self.assertEqual(commands, ["open-return-path", "ping", "postcopy-advise", "ping", "packaged",
+                                    "postcopy-listen", "ping", "postcopy-run", "ping"])
+        self.check_memory()
+        return report["postcopy"]
+
+    def follows(self, found):
+        self.assertTrue(found["ended"])
+        self.assertGreater(found["discarded"], len(self.blob) >> 12)
+        self.assertEqual(found["pages"], found["discarded"])
+        self.assertEqual([found[name] for name in ("twice", "unannounced", "again", "awaited", "breaks")], [0] * 5)
+
+    def test_postcopy(self):
+        found = self.postcopy()
+        self.follows(found)
+        self.assertEqual([wire["kind"] for wire in found["connections"]], ["main"])
+
+    def test_postcopy_with_an_urgent_connection(self):
+        found = self.postcopy("postcopy-preempt")
+        self.follows(found)
+        self.assertEqual([wire["kind"] for wire in found["connections"]], ["main", "urgent"])
 
     def wait_for(self, path):
         subprocess.run(["sh", "-c", 'until [ -e "$0" ]; do sleep 0.02; done', path], timeout=qemu.PATIENCE, check=True)

@@ -95,11 +95,66 @@ static void test_early_devices_survive(void **state)
     assert_survives(put_early, false);
 }
 
+static void test_postcopy_survives(void **state)
+{
+    assert_survives(put_postcopy, true);
+}
+
+/* Two requests, one of them for the same place, and a bitmap. */
+static int read_returns(const uint8_t *data, size_t bytes, const struct inspect_ram *ram)
+{
+    struct ferry_channel *chan = ferry_channel_buffer_reader(data, bytes, NULL);
+    struct report_returns returns = { .count = 0 };
+    struct ferry_error err = { 0 };
+    int ret = chan ? returns_add(&returns, chan, &err) : -ENOMEM;
+
+    if (ret == 0)
+        ret = returns_sort(&returns, ram->loader.blocks, ram->loader.count, &err);
+    if (ret == 0)
+        assert_true(returns_came(&returns, 0, 0, 1, 0, 0, 1));
+    returns_clear(&returns);
+    ferry_channel_unref(chan);
+    return ret;
+}
+
+static void test_return_paths_survive(void **state)
+{
+    struct made stream, back;
+    struct seen seen;
+    const uint8_t *data;
+    size_t bytes;
+    bool failed = true;
+
+    made_begin(&stream);
+    put_golden(stream.to);
+    look_at_made(&seen, &stream);
+    made_begin(&back);
+    put_hex(back.to, "0003000e0000000000001000000010000172000400"
+                     "0c000000000000100000001000"
+                     "0005000201720000000000000008"
+                     "00000000000000000123456789abcdef");
+    data = made_finish(&back, &bytes);
+    for (long n = 0; failed; n++) {
+        long before = failmalloc_alive();
+        int ret;
+
+        failmalloc_arm(n);
+        ret = read_returns(data, bytes, &seen.ram);
+        failed = failmalloc_disarm();
+        assert_int_equal(failmalloc_alive(), before);
+        assert_int_equal(ret, failed ? -ENOMEM : 0);
+    }
+    made_drop(&back);
+    look_away(&seen);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_golden_survives),
         cmocka_unit_test(test_early_devices_survive),
+        cmocka_unit_test(test_postcopy_survives),
+        cmocka_unit_test(test_return_paths_survive),
     };
 
     failmalloc_take_json();

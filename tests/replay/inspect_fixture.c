@@ -137,6 +137,67 @@ void put_device(struct ferry_writer *to, const char *body, const char *fields)
     put_end(to, json);
 }
 
+/* ---- postcopy -------------------------------------------------------------------------------------------------- */
+
+void put_precopy(struct ferry_writer *to)
+{
+    put_prologue(to);
+    put_return_path(to);
+    put_hex(to, "080003001000000000000010000000000000001000");
+    put_ram_start(to);
+    put_pages(to);
+}
+
+void put_discards(struct ferry_writer *to)
+{
+    put_hex(to, "080006001400017200"
+                "00000000000010000000000000001000"
+                "080006001400017300"
+                "00000000000000000000000000001000"
+                "080002000400000002");
+}
+
+void put_package(struct ferry_writer *to)
+{
+    put_hex(to, "080007000400000039"
+                "0800040000"
+                "040000000503646576"
+                "00000000"
+                "00000001" GOLDEN_BODY "7e00000005"
+                "080002000400000003"
+                "0800050000");
+    put_hex(to, "080002000400000004");
+}
+
+/* A record of a page filled with @fill, behind its head. */
+void put_following(struct ferry_writer *to, const char *hex, uint8_t fill)
+{
+    put_hex(to, hex);
+    for (unsigned i = 0; i < 4096; i++)
+        ferry_put_u8(to, fill);
+}
+
+void put_followed(struct ferry_writer *to)
+{
+    put_hex(to, "0000000000000010"
+                "7e00000002");
+    put_ram_end(to);
+    ferry_put_u8(to, SECTION_EOF);
+}
+
+void put_postcopy(struct ferry_writer *to)
+{
+    put_precopy(to);
+    put_discards(to);
+    put_package(to);
+    put_following(to,
+                  "0200000002"
+                  "00000000000010080172",
+                  2);
+    put_hex(to, "0000000000000002017300");
+    put_followed(to);
+}
+
 /* ---- looking --------------------------------------------------------------------------------------------------- */
 
 void look_at_channel(struct seen *seen, struct ferry_channel *chan, bool answer)

@@ -54,6 +54,14 @@ void put_golden(struct ferry_writer *to);
 /* A whole one with one device of this body, its fields so described. */
 void put_device(struct ferry_writer *to, const char *body, const char *fields);
 
+/* The parts of one that switches to postcopy: pages r 1 and s 0 follow the guest. */
+void put_precopy(struct ferry_writer *to);
+void put_discards(struct ferry_writer *to);
+void put_package(struct ferry_writer *to);
+void put_following(struct ferry_writer *to, const char *hex, uint8_t fill);
+void put_followed(struct ferry_writer *to);
+void put_postcopy(struct ferry_writer *to);
+
 /* What inspect made of a stream. */
 struct seen {
     struct inspect_ram ram;

@@ -30,16 +30,35 @@ void ram_put_blocks(struct ferry_writer *writer, const struct ram_map *map)
     }
 }
 
+/* *bytes stays 0 where the entry has none. */
+static int get_huge_size(struct ram_loader *loader, struct ferry_reader *reader, uint32_t *bytes)
+{
+    const uint8_t *next;
+    uint64_t value;
+    ssize_t have = loader->huge_sizes ? ferry_reader_peek(reader, sizeof(value), &next) : 0;
+
+    if (have < (ssize_t)sizeof(value))
+        return have < 0 ? (int)have : 0;
+    value = load_be64(next);
+    if (value <= FERRY_PAGE_BYTES || value > UINT32_MAX || (value & (value - 1)) || !(value & loader->huge_sizes))
+        return 0;
+    *bytes = (uint32_t)value;
+    return ferry_reader_skip(reader, sizeof(value));
+}
+
 static int get_block(struct ram_loader *loader, struct ferry_reader *reader, uint64_t left, uint64_t *length)
 {
     char name[256];
     struct ferry_error err = { 0 };
     struct ram_block *block;
+    uint32_t huge = 0;
     uint64_t gpa;
     int ret = ferry_get_cstr8(reader, name);
 
     if (ret == 0)
         ret = ferry_get_be64(reader, length);
+    if (ret == 0)
+        ret = get_huge_size(loader, reader, &huge);
     if (ret == 0 && loader->has_gpa)
         ret = ferry_get_be64(reader, &gpa);
     if (ret < 0)
@@ -54,6 +73,8 @@ static int get_block(struct ram_loader *loader, struct ferry_reader *reader, uin
             return reader_fail_code(reader, FERRY_E_STREAM_BROKEN, name, -EPROTO,
                                     "block '%s' stands twice in the block list", name);
     ret = loader->ops->announce(loader->opaque, name, *length, &block, &err);
+    if (ret == 0 && huge > 0)
+        ret = loader->ops->huge ? loader->ops->huge(loader->opaque, block, huge, &err) : -ENOTSUP;
     if (ret < 0)
         return reader_fail_why(reader, ret, &err);
     loader->blocks[loader->count++] = block;

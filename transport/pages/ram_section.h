@@ -60,6 +60,8 @@ struct ram_loader_ops {
     int (*announce)(void *opaque, const char *name, uint64_t length, struct ram_block **block, struct ferry_error *err);
     /* Pages before this place travelled over page channels, too: wait for them.  NULL: there are none. */
     int (*mark)(void *opaque, struct ferry_error *err);
+    /* An entry of the block list says that the block is backed with pages of this size.  NULL: that is refused. */
+    int (*huge)(void *opaque, struct ram_block *block, uint32_t page_bytes, struct ferry_error *err);
 };
 
 struct ram_counts {
@@ -75,6 +77,9 @@ struct ram_loader {
     void *opaque;
     struct placer *placer;
     bool has_gpa; /* block entries carry a guest-physical address (capability x-ignore-shared) */
+    /* Or-ed: which sizes of huge pages blocks have.  Where postcopy was advised their entries carry it, which is told
+     * from what else may follow: a name begins with its length, and no flag is that large.  0: none does. */
+    uint64_t huge_sizes;
     /* Capability mapped-ram: reads what stands behind the entry of @block, its pages, too; no page comes as a record
      * then.  0 or the reader's error.  NULL: off. */
     int (*mapped)(void *opaque, struct ferry_reader *reader, const struct ram_block *block);
