@@ -18,7 +18,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SYS_USERFAULTFD = {"x86_64": 323, "aarch64": 282}
 UFFD_USER_MODE_ONLY = 1
 UFFDIO_API, USERFAULTFD_IOC_NEW = 0xC018AA3F, 0xAA00
-UFFD_FEATURE_PAGEFAULT_FLAG_WP, UFFD_FEATURE_WP_ASYNC = 1 << 0, 1 << 15
+UFFD_FEATURE_PAGEFAULT_FLAG_WP, UFFD_FEATURE_POISON, UFFD_FEATURE_WP_ASYNC = 1 << 0, 1 << 14, 1 << 15
 PAGEMAP_SCAN = 0xC0606610
 KVM_GET_API_VERSION, KVM_CREATE_VM = 0xAE00, 0xAE01
 MAP_HUGETLB = 0x40000
@@ -31,9 +31,9 @@ def quiet(*argv):
         return False
 
 
-def uffd_features():
+def uffd_features(mode=UFFD_USER_MODE_ONLY):
     libc = ctypes.CDLL(None, use_errno=True)
-    fd = libc.syscall(SYS_USERFAULTFD[os.uname().machine], os.O_CLOEXEC | UFFD_USER_MODE_ONLY)
+    fd = libc.syscall(SYS_USERFAULTFD[os.uname().machine], os.O_CLOEXEC | mode)
     if fd < 0:
         device = os.open("/dev/userfaultfd", os.O_RDWR | os.O_CLOEXEC)
         fd = fcntl.ioctl(device, USERFAULTFD_IOC_NEW, os.O_CLOEXEC)
@@ -45,6 +45,14 @@ def uffd_features():
 
 def userfaultfd(_):
     return bool(uffd_features() & UFFD_FEATURE_PAGEFAULT_FLAG_WP)
+
+
+def userfaultfd_kernel(_):
+    return uffd_features(0) != 0
+
+
+def uffd_poison(_):
+    return bool(uffd_features(0) & UFFD_FEATURE_POISON)
 
 
 def wp_async(_):
@@ -126,7 +134,8 @@ def cpu(detail):
 
 
 THINGS = {
-    "userfaultfd": userfaultfd, "wp-async": wp_async, "kvm": kvm, "qemu": qemu, "qemu-mapped-ram": qemu_mapped_ram,
+    "userfaultfd": userfaultfd, "userfaultfd-kernel": userfaultfd_kernel, "uffd-poison": uffd_poison,
+    "wp-async": wp_async, "kvm": kvm, "qemu": qemu, "qemu-mapped-ram": qemu_mapped_ram,
     "netns": netns, "vsock": vsock, "ipv6": ipv6, "hugepages": hugepages, "thp": thp, "root": root, "tools": tools,
     "file": file, "cpu": cpu,
 }

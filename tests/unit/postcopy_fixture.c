@@ -78,7 +78,7 @@ int postcopy_can(enum memory_kind kind)
     int fd = userfault_open(USERFAULT_KERNEL_TOO, 0, &err);
 
     if (fd < 0) {
-        printf("SKIP: needs userfaultfd: %s\n", ferry_error_text(&err));
+        printf("SKIP: needs userfaultfd-kernel: %s\n", ferry_error_text(&err));
         return 77;
     }
     close(fd);

@@ -171,26 +171,34 @@ static int refuse(const struct postcopy_block *at, uint64_t page, const char *wh
     return -EPROTO;
 }
 
+static bool any_came(const struct assembly_slot *slot, uint64_t piece, uint64_t count)
+{
+    for (uint64_t i = 0; i < count; i++) {
+        if (came(slot, piece + i))
+            return true;
+    }
+    return false;
+}
+
 /* Pieces of one host page. */
 static int take_pieces(struct assembly *assembly, struct postcopy_ram *ram, struct postcopy_block *at, uint64_t page,
                        uint64_t count, bool zeros, struct ferry_error *err)
 {
-    uint64_t number = page / at->host_pages, piece = page % at->host_pages, became;
+    uint64_t number = page / at->host_pages, piece = page % at->host_pages;
     struct assembly_slot *slot = slot_of(assembly, at, number);
     uint8_t *memory;
     int ret;
 
     if (!slot || (!zeros && !slot_is(slot, at, number)))
         return refuse(at, page, "it comes before another huge page is complete", err);
-    memory = assembly->memory + (number % assembly->slots) * host_bytes(assembly);
     slot_open(slot, assembly, at->block, number);
+    if (any_came(slot, piece, count))
+        return refuse(at, page, "a piece of a huge page comes twice", err);
+    memory = assembly->memory + (number % assembly->slots) * host_bytes(assembly);
     if (!zeros && !slot->content)
         write_zeros(slot, memory, at->host_pages);
     slot->content |= !zeros;
-    became = bits_set_range(slot->came, piece, count);
-    slot->pages += became;
-    if (became < count)
-        return refuse(at, page, "a piece of a huge page comes twice", err);
+    slot->pages += bits_set_range(slot->came, piece, count);
     if (zeros && slot->content)
         memset(memory + (piece << FERRY_PAGE_SHIFT), 0, count << FERRY_PAGE_SHIFT);
     if (slot->pages < at->host_pages)

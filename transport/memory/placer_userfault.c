@@ -82,21 +82,22 @@ static const struct piece *view_find(struct placer_userfault *view, const struct
     return NULL;
 }
 
-static int view_check(struct placer_userfault *view, const struct ram_block *block, uint64_t page, uint64_t count,
-                      struct ferry_error *err)
+static int view_refuse(const struct ram_block *block, uint64_t page, const char *why, struct ferry_error *err)
 {
-    const char *why = NULL;
-
-    if (atomic_load(&view->ram->state) != POSTCOPY_LISTENING)
-        why = "it came while the destination does not listen";
-    else if (page >= block->pages || count > block->pages - page)
-        why = "it is not in its block";
-    if (!why)
-        return 0;
     ferry_error_set_code(err, FERRY_E_BAD_PAGE_RECORD, -EPROTO, "block '%s' page %" PRIu64 ": %s", block->info.name,
                          page, why);
     ferry_error_object(err, "%s", block->info.name);
     return -EPROTO;
+}
+
+static int view_check(struct placer_userfault *view, const struct ram_block *block, uint64_t page, uint64_t count,
+                      struct ferry_error *err)
+{
+    if (atomic_load(&view->ram->state) != POSTCOPY_LISTENING)
+        return view_refuse(block, page, "it came while the destination does not listen", err);
+    if (page >= block->pages || count > block->pages - page)
+        return view_refuse(block, page, "it is not in its block", err);
+    return 0;
 }
 
 static int view_commit(struct placer *placer, const struct ram_block *block, uint64_t page, uint64_t count,
@@ -114,9 +115,7 @@ static int view_commit(struct placer *placer, const struct ram_block *block, uin
         uint64_t from, now;
 
         if (!piece)
-            return ferry_error_set_code(err, FERRY_E_BAD_PAGE_RECORD, -EPROTO,
-                                        "block '%s' page %" PRIu64 ": more pages at once than were agreed",
-                                        block->info.name, page);
+            return view_refuse(block, page, "more pages at once than were agreed", err);
         from = page - piece->first;
         now = count < piece->count - from ? count : piece->count - from;
         ret = postcopy_install(view->ram, at, page, now, view->staging + ((piece->offset + from) << FERRY_PAGE_SHIFT),
