@@ -198,6 +198,23 @@ void requests_end(struct postcopy_scene *scene)
     pthread_mutex_unlock(&scene->requests.lock);
 }
 
+unsigned requests_count(struct postcopy_scene *scene)
+{
+    unsigned count;
+
+    pthread_mutex_lock(&scene->requests.lock);
+    count = scene->requests.count;
+    pthread_mutex_unlock(&scene->requests.lock);
+    return count;
+}
+
+void requests_refuse(struct postcopy_scene *scene, int refuse)
+{
+    pthread_mutex_lock(&scene->requests.lock);
+    scene->requests.refuse = refuse;
+    pthread_mutex_unlock(&scene->requests.lock);
+}
+
 /* ---- pages ------------------------------------------------------------------------------------------------------- */
 
 static uint64_t word_of(uint64_t page, unsigned version, unsigned word)

@@ -55,6 +55,10 @@ extern const struct postcopy_ram_ops postcopy_scene_ops;
 /* The i-th request: waits until there is one; false once requests_end() was called and there are no more. */
 bool requests_wait(struct postcopy_scene *scene, unsigned i, uint64_t *page, uint64_t *count);
 void requests_end(struct postcopy_scene *scene);
+unsigned requests_count(struct postcopy_scene *scene);
+
+/* What becomes of requests from now on: 0 or a negative errno. */
+void requests_refuse(struct postcopy_scene *scene, int refuse);
 
 /* A page says who it is.  Version 0 is a page of zeros. */
 void page_write(void *to, uint64_t page, unsigned version);

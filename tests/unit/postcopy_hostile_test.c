@@ -3,6 +3,9 @@
  */
 #include "postcopy_fixture.h"
 
+#include "userfault.h"
+#include "userfault_place.h"
+
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -175,6 +179,25 @@ static void half_a_huge_page_is_none(void **state)
     close_scene(&scene, placer);
 }
 
+/* Why a guest waits for all of a huge page.  Should a kernel take parts one day, this is where it shows. */
+static void the_kernel_takes_huge_pages_only_whole(void **state)
+{
+    static struct postcopy_scene scene;
+    static uint8_t part[FERRY_PAGE_BYTES];
+    struct ferry_block *info;
+    uint64_t done;
+    int fd;
+
+    postcopy_scene_open(&scene, MEMORY_HUGE, HOST);
+    info = &scene.block->info;
+    fd = userfault_open(USERFAULT_KERNEL_TOO, 0, NULL);
+    assert_int_equal(userfault_register(fd, info, UFFDIO_REGISTER_MODE_MISSING, 0, NULL), 0);
+    assert_int_equal(userfault_copy(fd, (uintptr_t)info->host, part, sizeof(part), &done), -EINVAL);
+    assert_int_equal(done, 0);
+    close(fd);
+    postcopy_scene_close(&scene);
+}
+
 static void a_piece_twice(void **state)
 {
     static struct postcopy_scene scene;
@@ -297,6 +320,7 @@ int main(void)
     };
     const struct CMUnitTest huge[] = {
         cmocka_unit_test(half_a_huge_page_is_none),
+        cmocka_unit_test(the_kernel_takes_huge_pages_only_whole),
         cmocka_unit_test(a_piece_twice),
         cmocka_unit_test(another_huge_page_before_this_one_is_complete),
         cmocka_unit_test(another_block_in_the_middle),

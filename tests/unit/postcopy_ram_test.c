@@ -152,7 +152,7 @@ static void a_running_guest_finds_every_page(void **state)
     assert_int_equal(figures.discarded, missing);
     assert_int_equal(figures.copied_bytes + figures.zeroed_bytes, missing * FERRY_PAGE_BYTES);
     assert_true(figures.zeroed_bytes > 0);
-    assert_int_equal(figures.requested, scene.requests.count);
+    assert_int_equal(figures.requested, requests_count(&scene));
     assert_int_equal(figures.blocked, 0);
     assert_true(figures.latency.count >= figures.requested);
     for (uint64_t page = 0; page < scene.block->pages; page++)
@@ -196,7 +196,7 @@ static void the_kernel_may_touch_missing_pages(void **state)
     assert_int_equal(pread(file, scene_page(&scene, 2 * scene.host_pages) + 100, 50, 0), 50);
     assert_memory_equal(scene_page(&scene, 2 * scene.host_pages) + 100, copy, 50);
     assert_true(page_is(scene_page(&scene, 3 * scene.host_pages), 3 * scene.host_pages, OLD));
-    assert_int_equal(scene.requests.count, 2);
+    assert_int_equal(requests_count(&scene), 2);
     requests_end(&scene);
     join(&answering, 1);
     assert_true(bytes > 0);
@@ -244,7 +244,7 @@ static void untouched_memory_reads_as_zero_at_once(void **state)
     scene_page(&scene, host)[5] = 7;
     assert_int_equal(scene_page(&scene, host)[5], 7);
     postcopy_ram_figures(scene.ram, &figures);
-    assert_int_equal(scene.requests.count, 0);
+    assert_int_equal(requests_count(&scene), 0);
     assert_in_range(figures.local, 1, 2);
     assert_int_equal(figures.latency.count, 0);
     postcopy_scene_close(&scene);
@@ -280,7 +280,7 @@ static void many_who_wait_ask_once_and_are_counted(void **state)
     assert_int_equal(page_arrives(&scene, placer, 0, scene.host_pages, NEW, NULL), 0);
     join(touching, 3);
     postcopy_ram_figures(scene.ram, &figures);
-    assert_int_equal(scene.requests.count, 1);
+    assert_int_equal(requests_count(&scene), 1);
     assert_int_equal(figures.requested, 1);
     assert_int_equal(figures.repeated, 2);
     assert_int_equal(figures.latency.count, 3);
@@ -304,7 +304,7 @@ static void what_could_not_be_asked_is_asked_again(void **state)
     struct placer *placer = listening(&scene, 2, 1);
     struct worker touching;
 
-    scene.requests.refuse = -EPIPE;
+    requests_refuse(&scene, -EPIPE);
     start(&scene, &touching, 1, touch_first);
     wait_blocked(&scene, 1);
     do {
@@ -312,11 +312,9 @@ static void what_could_not_be_asked_is_asked_again(void **state)
         postcopy_ram_figures(scene.ram, &figures);
     } while (figures.unasked == 0);
     assert_int_equal(postcopy_ram_ask_again(scene.ram), -EPIPE);
-    pthread_mutex_lock(&scene.requests.lock);
-    scene.requests.refuse = 0;
-    pthread_mutex_unlock(&scene.requests.lock);
+    requests_refuse(&scene, 0);
     assert_int_equal(postcopy_ram_ask_again(scene.ram), 1);
-    assert_int_equal(scene.requests.count, 1);
+    assert_int_equal(requests_count(&scene), 1);
     assert_int_equal(page_arrives(&scene, placer, 0, scene.host_pages, NEW, NULL), 0);
     join(&touching, 1);
     placer_free(placer);
