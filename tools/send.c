@@ -10,6 +10,7 @@
 
 static const struct args_row rows[] = {
     { "guest", "SPEC", "the guest to move (needed)" },
+    { "insecure", NULL, "let other machines read --metrics" },
     { NULL },
 };
 

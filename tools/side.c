@@ -22,6 +22,7 @@ const struct args_row side_rows[] = {
     { "other-journal", "FILE", "settle an undecided end by this journal" },
     { "json", "FILE", "write the report as JSON; - for stdout" },
     { "events", "N", "write a line of JSON for each event to descriptor N" },
+    { "metrics", "ADDRESS", "figures for Prometheus, by HTTP on tcp:127.0.0.1:PORT" },
     { "quiet", NULL, "no words but errors" },
     { "log", "LEVEL", "tell the story: warn, info, debug or trace" },
     { "verbose", NULL, "the same as --log debug" },
@@ -79,6 +80,24 @@ static int open_json(struct side *side, struct ferry_error *err)
     return side->to.json ? 0 : ferry_error_set(err, -EINVAL, "--json: %s: %s", path, strerror(errno));
 }
 
+static int open_metrics(struct side *side, struct ferry_error *err)
+{
+    const char *uri = args_value(side->args, "metrics");
+
+    if (!uri)
+        return 0;
+    side->metrics = metrics_new(side->report.side);
+    if (!side->metrics)
+        return ferry_error_set(err, -ENOMEM, "--metrics: no memory");
+    side->http = metrics_http_open(uri, args_value(side->args, "insecure") != NULL, side->metrics, err);
+    if (!side->http) {
+        ferry_error_prefix(err, "--metrics");
+        return err->errnum;
+    }
+    side_tell(side, "metrics", json_pack("{s:s}", "address", metrics_http_address(side->http)));
+    return 0;
+}
+
 static int set_up(struct side *side, struct ferry_error *err)
 {
     int ret = set_up_lines(side, err);
@@ -97,6 +116,9 @@ static int set_up(struct side *side, struct ferry_error *err)
     side->await = await_new(err);
     if (!side->await)
         return -ENOMEM;
+    ret = open_metrics(side, err); /* its thread leaves signals to await */
+    if (ret < 0)
+        return ret;
     side->to.quiet = args_value(side->args, "quiet") != NULL;
     if (!side->to.quiet && !args_value(side->args, "log") && !args_value(side->args, "verbose") &&
         !lines_is_json(side->lines))
@@ -116,6 +138,8 @@ static void side_free(struct side *side)
     progress_free(side->to.progress);
     await_free(side->await);
     steps_free(side->steps);
+    metrics_http_close(side->http);
+    metrics_free(side->metrics);
     if (side->lines)
         ferry_log_set(NULL, NULL, FERRY_LOG_WARN);
     lines_free(side->lines);
@@ -225,6 +249,7 @@ static void wait_tick(void *opaque)
         lines_of(side->lines, stats.id);
         service_status("%s: %s", args_command(side->args)->name, ferry_phase_name(stats.phase));
     }
+    metrics_note(side->metrics, &stats);
     progress_figures_from(&stats, !strcmp(side->report.side, "destination"), &figures);
     progress_show(side->to.progress, &figures);
     if (side->to.events)
@@ -339,6 +364,7 @@ void side_report(struct side *side, const char *title)
     look_at_guest(side, !strcmp(side->report.side, "source"));
     progress_clear(side->to.progress);
     report = report_json(&side->report);
+    metrics_ended(side->metrics, &side->report, json_string_value(json_object_get(report, "status")));
     if (lines_is_json(side->lines))
         log_report(side, report, title);
     else

@@ -20,6 +20,7 @@
 #include "exit.h"
 #include "guest.h"
 #include "lines.h"
+#include "metrics_http.h"
 #include "progress.h"
 #include "report.h"
 #include "steps.h"
@@ -57,6 +58,8 @@ struct side {
     struct ferry_session *session;
     struct report report;
     struct lines *lines;
+    struct metrics *metrics; /* NULL: nobody may ask for them */
+    struct metrics_http *http;
     enum ferry_phase shown_phase; /* what is being said of it, and of which session */
     char shown_id[33];
     struct steps *steps; /* for tests; NULL: nobody asks */
