@@ -6,7 +6,7 @@
 #include "listener.h"
 #include "serve.h"
 #include "service.h"
-#include "side.h"
+#include "side_qmp.h"
 #include "units.h"
 #include "uri.h"
 
@@ -71,7 +71,7 @@ static int find_uri(struct side *side, struct ferry_error *err)
         side->uri = service_uri(err);
     if (!side->uri)
         return -EINVAL;
-    return *side->uri ? 0 : ferry_error_set(err, -EINVAL, "the URI is missing");
+    return side_qmp_check(side, err);
 }
 
 static int check_usage(const struct side *side, struct ferry_error *err)
@@ -80,7 +80,13 @@ static int check_usage(const struct side *side, struct ferry_error *err)
     uint64_t ns;
 
     if (!args_needed(side->args, "guest", err) || args_time(side->args, "run-on", 0, &ns, err) < 0 ||
-        args_time(side->args, "timeout", 0, &ns, err) < 0 || uri_parse(side->uri, &uri, err) < 0)
+        args_time(side->args, "timeout", 0, &ns, err) < 0)
+        return -EINVAL;
+    if (side->qmp && args_value(side->args, "serve"))
+        return ferry_error_set(err, -EINVAL, "--serve makes a guest for each migration; --qmp is about one");
+    if (side_qmp_deferred(side))
+        return 0;
+    if (uri_parse(side->uri, &uri, err) < 0)
         return -EINVAL;
     uri_clear(&uri);
     return 0;
@@ -119,6 +125,7 @@ static enum exit_status judge(struct side *side, struct ferry_error *err)
 
     side_say(side, "the guest runs here; checking every page of it");
     ret = side_run(side, verify, NULL, err);
+    side_qmp_stopped(side);
     if (ret == 0) {
         side->report.verify = side->made.verify;
         side->report.verified = true;
@@ -172,13 +179,34 @@ static enum exit_status listen_at(struct side *side)
     return EXIT_DONE;
 }
 
+/* A client says where to listen.  It is told how it went, and the report says so in the end. */
+static enum exit_status receive_when_asked(struct side *side, char *title, size_t room)
+{
+    enum exit_status status = EXIT_DONE;
+
+    side_say(side, "waiting for commands on %s", args_value(side->args, "qmp"));
+    side_tell(side, "waiting", json_pack("{s:s}", "qmp", args_value(side->args, "qmp")));
+    while (side_qmp_wait(side)) {
+        announce(side);
+        status = receive_one(side, title, room);
+    }
+    return status;
+}
+
+/* Under QMP's eyes, where there is --qmp. */
+static enum exit_status receive_at_once(struct side *side, char *title, size_t room)
+{
+    side_qmp_begin(side);
+    return receive_one(side, title, room);
+}
+
 int recv_main(int argc, char **argv)
 {
     static const struct serve_ops ops = { .make_guest = make_guest, .receive = receive_one };
     struct ferry_error err = { 0 };
     enum exit_status status;
     struct side *side = side_new(&recv_form, "destination", argc, argv, &status);
-    char title[384];
+    char title[384] = "";
 
     if (!side)
         return status;
@@ -186,12 +214,16 @@ int recv_main(int argc, char **argv)
         return side_usage(side, &err);
     if (side_make_guest(side, make_guest, &err) < 0)
         return side_is_usage(&err) ? side_usage(side, &err) : side_end(side, side_failed(side, "guest", &err), NULL);
-    status = listen_at(side);
+    status = side_qmp_deferred(side) ? EXIT_DONE : listen_at(side);
     if (status != EXIT_DONE)
         return status;
-    announce(side);
+    if (side_qmp_start(side, &err) < 0)
+        return side_end(side, side_failed(side, "setup", &err), NULL);
+    if (side->listener)
+        announce(side);
     if (args_value(side->args, "serve"))
         return serve(side, &ops);
-    status = receive_one(side, title, sizeof(title));
+    status = side_qmp_deferred(side) ? receive_when_asked(side, title, sizeof(title))
+                                     : receive_at_once(side, title, sizeof(title));
     return side_end(side, status, title[0] ? title : NULL);
 }

@@ -2,7 +2,7 @@
 /* send.c - `ferry send`: make a guest, run it, move it to a destination */
 #include "commands.h"
 #include "service.h"
-#include "side.h"
+#include "side_qmp.h"
 #include "uri.h"
 
 #include <errno.h>
@@ -27,6 +27,7 @@ const struct args_command send_form = {
                 "  ferry send exec:'gzip > guest.gz' --guest pattern:size=64MiB,content=text\n",
     .rows = rows,
     .common = side_rows,
+    .may_omit = true,
     .session = true,
 };
 
@@ -42,16 +43,21 @@ static int make_session(void *opaque)
 {
     struct side *side = opaque;
 
-    side->made.session = ferry_source_connect(bench_guest_ferry(side->guest), args_positional(side->args),
-                                              args_options(side->args), &side->made.err);
+    side->made.session =
+        ferry_source_connect(bench_guest_ferry(side->guest), side->uri, args_options(side->args), &side->made.err);
     return side->made.session ? 0 : side->made.err.errnum;
 }
 
-static int check_usage(const struct side *side, struct ferry_error *err)
+static int check_usage(struct side *side, struct ferry_error *err)
 {
     struct uri uri;
 
-    if (!args_needed(side->args, "guest", err) || uri_parse(args_positional(side->args), &uri, err) < 0)
+    side->uri = args_positional(side->args);
+    if (!args_needed(side->args, "guest", err) || side_qmp_check(side, err) < 0)
+        return -EINVAL;
+    if (side_qmp_deferred(side))
+        return 0;
+    if (uri_parse(side->uri, &uri, err) < 0)
         return -EINVAL;
     uri_clear(&uri);
     return 0;
@@ -61,15 +67,32 @@ static enum exit_status send_guest(struct side *side)
 {
     struct ferry_error err = { 0 };
 
-    if (bench_guest_start(side->guest, &err) < 0)
-        return side_failed(side, "guest", &err);
-    side_say(side, "connecting to %s", args_positional(side->args));
-    side_tell(side, "connecting", json_pack("{s:s}", "address", args_positional(side->args)));
+    side_say(side, "connecting to %s", side->uri);
+    side_tell(side, "connecting", json_pack("{s:s}", "address", side->uri));
     if (side_run(side, make_session, NULL, &err) < 0)
         return side_failed(side, "connect", &err);
     side->session = side->made.session;
     service_ready();
     return side_migrate(side, &err) < 0 ? side_failed(side, NULL, &err) : EXIT_DONE;
+}
+
+/* The guest runs; it leaves once, or as often as a client asks until it has left. */
+static enum exit_status send_when_asked(struct side *side)
+{
+    enum exit_status status = EXIT_DONE;
+    struct ferry_error err = { 0 };
+
+    if (bench_guest_start(side->guest, &err) < 0 || side_qmp_start(side, &err) < 0)
+        return side_failed(side, "guest", &err);
+    if (!side_qmp_deferred(side)) {
+        side_qmp_begin(side);
+        return send_guest(side);
+    }
+    side_say(side, "waiting for commands on %s", args_value(side->args, "qmp"));
+    side_tell(side, "waiting", json_pack("{s:s}", "qmp", args_value(side->args, "qmp")));
+    while ((side->uri = side_qmp_wait(side)))
+        status = send_guest(side);
+    return status;
 }
 
 int send_main(int argc, char **argv)
@@ -89,7 +112,7 @@ int send_main(int argc, char **argv)
             return side_usage(side, &err);
         return side_end(side, side_failed(side, "guest", &err), NULL);
     }
-    status = send_guest(side);
+    status = send_when_asked(side);
     snprintf(title, sizeof(title), "sent to %s", side->report.stats.channel);
-    return side_end(side, status, status == EXIT_DONE ? title : NULL);
+    return side_end(side, status, status == EXIT_DONE && side->session ? title : NULL);
 }

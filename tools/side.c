@@ -6,6 +6,7 @@
 #include "help.h"
 #include "lease.h"
 #include "service.h"
+#include "side_qmp.h"
 #include "summary.h"
 
 #include <errno.h>
@@ -23,6 +24,7 @@ const struct args_row side_rows[] = {
     { "json", "FILE", "write the report as JSON; - for stdout" },
     { "events", "N", "write a line of JSON for each event to descriptor N" },
     { "metrics", "ADDRESS", "figures for Prometheus, by HTTP on tcp:127.0.0.1:PORT" },
+    { "qmp", "ADDRESS", "take commands by QMP, on unix:PATH or fd:N" },
     { "quiet", NULL, "no words but errors" },
     { "log", "LEVEL", "tell the story: warn, info, debug or trace" },
     { "verbose", NULL, "the same as --log debug" },
@@ -117,6 +119,8 @@ static int set_up(struct side *side, struct ferry_error *err)
     if (!side->await)
         return -ENOMEM;
     ret = open_metrics(side, err); /* its thread leaves signals to await */
+    if (ret == 0)
+        ret = side_qmp_open(side->args, &side->qmp, err);
     if (ret < 0)
         return ret;
     side->to.quiet = args_value(side->args, "quiet") != NULL;
@@ -128,6 +132,7 @@ static int set_up(struct side *side, struct ferry_error *err)
 
 static void side_free(struct side *side)
 {
+    side_qmp_free(side->qmp);
     ferry_session_free(side->session);
     ferry_listener_free(side->listener);
     bench_guest_free(side->guest);
@@ -267,8 +272,10 @@ static void wait_interrupt(void *opaque)
 int side_migrate(struct side *side, struct ferry_error *err)
 {
     static const struct await_ops ops = { .work = wait_work, .tick = wait_tick, .interrupt = wait_interrupt };
-    int ret = await_run(side->await, &ops, side, err);
+    int ret;
 
+    side_qmp_attach(side);
+    ret = await_run(side->await, &ops, side, err);
     progress_clear(side->to.progress);
     if (ret == -EOWNERDEAD)
         ret = lease_wait(side, &side->made.err);
@@ -277,6 +284,7 @@ int side_migrate(struct side *side, struct ferry_error *err)
     side->report.channels_count = ferry_session_channels(side->session, side->report.channels, REPORT_CHANNELS_MAX);
     if (ret < 0 && side->made.err.errnum)
         *err = side->made.err;
+    side_qmp_detach(side, ret < 0 ? err : NULL);
     return ret;
 }
 
@@ -286,7 +294,8 @@ enum exit_status side_failed(struct side *side, const char *phase, const struct 
 
     side->report.error = *err;
     ferry_error_where(&side->report.error, is_source ? FERRY_SIDE_SOURCE : FERRY_SIDE_DESTINATION, phase);
-    side->report.cancelled = await_signal(side->await) != 0;
+    side->report.cancelled = await_signal(side->await) != 0 || side_qmp_quits(side);
+    side_qmp_detach(side, err);
     return err->errnum == -EOWNERDEAD ? EXIT_UNCERTAIN : EXIT_FAILED;
 }
 

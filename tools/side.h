@@ -62,7 +62,8 @@ struct side {
     struct metrics_http *http;
     enum ferry_phase shown_phase; /* what is being said of it, and of which session */
     char shown_id[33];
-    struct steps *steps; /* for tests; NULL: nobody asks */
+    struct steps *steps;  /* for tests; NULL: nobody asks */
+    struct side_qmp *qmp; /* who else says what to do; NULL: nobody */
 };
 
 /**

@@ -1,0 +1,277 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# qmp.py - a side that is told what to do by QMP: moved, steered and watched by ferry ctl and by plain sockets; clients
+# that send garbage, stop in the middle or never read harm neither the migration nor each other
+import json
+import os
+import socket
+import threading
+import time
+
+from ferry import DONE, FAILED, PATIENCE, USAGE, Case, guest, main, run
+
+HOSTILE = 200
+
+
+class Client:
+    """A plain socket and nothing that is ours."""
+
+    def __init__(self, path):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(PATIENCE)
+        self.socket.connect(path)
+        self.lines = self.socket.makefile("r")
+        self.events = []
+        self.greeting = json.loads(self.lines.readline())
+
+    def say(self, text):
+        self.socket.sendall(text if isinstance(text, bytes) else text.encode())
+
+    def hear(self):
+        while "event" in (answer := json.loads(self.lines.readline())):
+            self.events.append(answer)
+        return answer
+
+    def ask(self, name, /, **arguments):
+        self.say(json.dumps({"execute": name, "arguments": arguments}))
+        return self.hear()
+
+    def do(self, name, /, **arguments):
+        return self.ask(name, **arguments)["return"]
+
+    def close(self):
+        self.lines.close()
+        self.socket.close()
+
+
+def memory_bytes(process):
+    with open(f"/proc/{process.pid}/status") as f:
+        return next(int(line.split()[1]) << 10 for line in f if line.startswith("VmRSS"))
+
+
+def is_sanitized(process):
+    with open(f"/proc/{process.pid}/maps") as f:
+        return any("libasan" in line or "libtsan" in line for line in f)
+
+
+class Qmp(Case):
+    def client(self, name):
+        client = Client(self.path(name))
+        self.addCleanup(client.close)
+        client.do("qmp_capabilities")
+        return client
+
+    def deferred(self, spec=None, *argv):
+        source = self.start("send", "--guest", spec or guest(), "--qmp", f"unix:{self.path('s')}", *argv)
+        destination = self.start("recv", "--guest", "pattern", "--run-on", "20ms", "--qmp", f"unix:{self.path('d')}")
+        source.wait_event("waiting")
+        destination.wait_event("waiting")
+        return source, destination
+
+    def listen(self, there):
+        there.do("migrate-incoming", channels=[{"channel-type": "main", "addr": {
+            "transport": "socket", "type": "inet", "host": "127.0.0.1", "port": "0"}}])
+        address = there.do("query-migrate")["socket-address"][0]
+        return f"tcp:{address['host']}:{address['port']}"
+
+    def wait_status(self, client, *statuses):
+        deadline = time.monotonic() + PATIENCE
+        while (about := client.do("query-migrate"))["status"] not in statuses:
+            self.assertLess(time.monotonic(), deadline, about)
+            time.sleep(0.02)
+        return about
+
+    def wait_told(self, client, status):
+        """The event comes when the side has seen the end, which query-migrate may tell a little earlier."""
+        deadline = time.monotonic() + PATIENCE
+        while not any(event.get("data", {}).get("status") == status for event in client.events):
+            self.assertLess(time.monotonic(), deadline, client.events)
+            client.do("query-version")
+            time.sleep(0.02)
+
+    def ctl(self, name, *argv):
+        status, out, err = run("ctl", f"unix:{self.path(name)}", *argv)
+        self.assertEqual(status, DONE, err)
+        return json.loads(out) if out else None
+
+    def test_ctl_moves_a_guest(self):
+        source, destination = self.deferred()
+        self.ctl("d", "migrate-incoming", "uri=tcp:127.0.0.1:0")
+        port = self.ctl("d", "query-migrate")["socket-address"][0]["port"]
+        self.ctl("s", "migrate-set-capabilities", "events=on", "multifd=off")
+        self.ctl("s", "migrate-set-parameters", "downtime-limit=100")
+        self.assertEqual(self.ctl("s", "query-migrate-parameters")["downtime-limit"], 100)
+        self.assertEqual(self.ctl("s", "query-status"), {"status": "running", "running": True})
+        self.ctl("s", "migrate", f"uri=tcp:127.0.0.1:{port}")
+        status, out, _ = run("ctl", f"unix:{self.path('s')}", "watch", "--every", "20ms")
+        self.assertEqual(status, DONE)
+        self.assertRegex(out, r"status +completed\n")
+        self.assertEqual(self.ctl("s", "query-status"), {"status": "postmigrate", "running": False})
+        status, _, err = run("ctl", f"unix:{self.path('s')}", "migrate", "uri=tcp:127.0.0.1:1")
+        self.assertEqual(status, FAILED)
+        self.assertIn("GenericError: the guest has left", err)
+        self.assertIn("migrate", run("ctl", f"unix:{self.path('s')}")[1].splitlines())
+        self.ctl("s", "quit")
+        self.ctl("d", "quit")
+        self.assert_done(source)
+        self.assert_verified(self.assert_done(destination))
+
+    def test_events_in_their_order(self):
+        source, destination = self.deferred()
+        here, there, other = self.client("s"), self.client("d"), self.client("s")
+        for client in (here, there):
+            client.do("migrate-set-capabilities", capabilities=[{"capability": "events", "state": True}])
+        here.do("migrate", uri=self.listen(there))
+        self.wait_status(here, "completed")
+        self.wait_status(there, "completed")
+        for client in (here, there, other):
+            self.wait_told(client, "completed")
+        for client in (here, other):
+            told = [event["event"] if event["event"] != "MIGRATION" else event["data"]["status"]
+                    for event in client.events if event["event"] != "MIGRATION_PASS"]
+            self.assertEqual(told, ["setup", "active", "STOP", "device", "completed"])
+        passes = [event["data"]["pass"] for event in here.events if event["event"] == "MIGRATION_PASS"]
+        self.assertEqual(passes, list(range(1, here.do("query-migrate")["ram"]["dirty-sync-count"] + 1)))
+        told = [event["event"] for event in there.events]
+        self.assertEqual(told[:4], ["MIGRATION", "MIGRATION", "RESUME", "MIGRATION"])
+        here.do("quit")
+        there.do("quit")
+        self.assert_done(source)
+        self.assert_done(destination)
+
+    def test_cancelled_and_tried_again(self):
+        source, destination = self.deferred()
+        here, there = self.client("s"), self.client("d")
+        about = here.do("migrate", uri=f"unix:{self.path('nobody')}")
+        self.assertEqual(about, {})
+        self.assertIn("nobody", self.wait_status(here, "failed")["error-desc"])
+        with socket.socket(socket.AF_UNIX) as sink:
+            sink.bind(self.path("sink"))
+            sink.listen()
+            here.do("x-ferry-set-option", name="peer", value="qemu")
+            here.do("migrate", uri=f"unix:{self.path('sink')}")
+            self.wait_status(here, "active")
+            self.assertEqual(here.ask("migrate", uri="tcp:127.0.0.1:1")["error"]["class"], "GenericError")
+            error = here.ask("x-ferry-set-option", name="peer", value="auto")["error"]
+            self.assertIn("cannot be changed while a migration runs", error["desc"])
+            here.do("migrate-set-parameters", **{"max-bandwidth": 12345678})
+            here.do("migrate_cancel")
+            self.wait_status(here, "cancelled")
+        self.assertEqual(here.do("query-migrate-parameters")["max-bandwidth"], 12345678)
+        here.do("migrate-set-parameters", **{"max-bandwidth": 0})
+        here.do("x-ferry-set-option", name="peer", value="auto")
+        here.do("migrate", uri=self.listen(there))
+        self.wait_status(here, "completed")
+        self.wait_status(there, "completed")
+        here.do("quit")
+        there.do("quit")
+        self.assert_done(source)
+        self.assert_verified(self.assert_done(destination))
+
+    def test_quit_ends_what_runs(self):
+        source, destination = self.deferred(guest(dirty="100MiB/s"), "--max-bandwidth", "5MiB/s")
+        here, there = self.client("s"), self.client("d")
+        here.do("migrate", uri=self.listen(there))
+        self.wait_status(here, "active")
+        here.do("quit")
+        status, report = source.end()
+        self.assertEqual((status, report["status"]), (FAILED, "cancelled"))
+        self.assertIn(self.wait_status(there, "failed", "cancelled")["status"], ("failed", "cancelled"))
+        there.do("quit")
+        self.assertEqual(destination.end()[0], FAILED)
+
+    def test_a_migration_with_an_address_is_watched(self):
+        destination, address = self.receive()
+        source = self.send(address, "--qmp", f"unix:{self.path('s')}", "--max-bandwidth", "10MiB/s")
+        source.wait_event("figures", status="active")
+        here = self.client("s")
+        self.assertIn("migration process in progress", here.ask("migrate", uri="tcp:127.0.0.1:1")["error"]["desc"])
+        here.do("migrate-set-parameters", **{"max-bandwidth": 0})
+        self.assert_done(source)
+        self.assert_done(destination)
+        self.assertFalse(os.path.exists(self.path("s")))
+
+    def test_the_dirty_rate(self):
+        source, _ = self.deferred(guest(size="64MiB", dirty="20MiB/s", more=""))
+        here = self.client("s")
+        here.do("calc-dirty-rate", **{"calc-time": 500, "calc-time-unit": "millisecond", "sample-pages": 16384})
+        while (about := here.do("query-dirty-rate"))["status"] != "measured":
+            time.sleep(0.05)
+        self.assertGreater(about["dirty-rate"], 2)
+        self.assertLess(about["dirty-rate"], 40)
+        error = here.ask("calc-dirty-rate", **{"calc-time": 1, "mode": "dirty-ring"})["error"]
+        self.assertIn("page-sampling", error["desc"])
+
+    def test_who_may_listen(self):
+        self.assertIn("unix:PATH or fd:N", run("send", *("--guest", guest()), "--qmp", "tcp:127.0.0.1:0")[2])
+        self.assertEqual(run("recv", "--guest", "pattern", "--serve", "tcp:127.0.0.1:0", "--qmp",
+                             f"unix:{self.path('d')}")[0], USAGE)
+        source, _ = self.deferred()
+        self.assertEqual(os.stat(self.path("s")).st_mode & 0o777, 0o600)
+        there = self.client("d")
+        error = there.ask("migrate-incoming", uri="tcp:0.0.0.0:0")["error"]
+        self.assertIn("can be reached from other machines", error["desc"])
+        self.listen(there)
+
+    def test_a_descriptor_that_is_connected(self):
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            side = self.start("send", "--guest", guest(), "--qmp", f"fd:{theirs.fileno()}", pass_fds=[theirs.fileno()])
+            theirs.close()
+            ours.sendall(b'{"execute": "qmp_capabilities"}{"execute": "quit"}')
+            self.assertIn(b'"QMP"', ours.recv(65536))
+            self.assertEqual(side.end()[0], DONE)
+
+    def harm(self, path, number, stop):
+        """One of many who mean no good, each in its own way."""
+        deadline = time.monotonic() + PATIENCE
+        while not stop.is_set() and time.monotonic() < deadline:
+            try:
+                with socket.socket(socket.AF_UNIX) as client:
+                    client.settimeout(0.5)
+                    client.connect(path)
+                    if number % 4 == 0:
+                        client.sendall(os.urandom(20000))
+                    elif number % 4 == 1:
+                        client.sendall(b'{"execute": "qmp_capabilities"}{"execute": "query-mig')
+                        stop.wait(0.5)
+                    elif number % 4 == 2:
+                        client.sendall(b'{"execute": "' + b"x" * (10 << 20) + b'"}')
+                    else:  # asks and never listens
+                        client.sendall(b'{"execute": "qmp_capabilities"}')
+                        client.sendall(b'{"execute": "x-ferry-query-options"}\n' * 20000)
+            except OSError:
+                pass
+
+    def test_hostile_clients(self):
+        source, destination = self.deferred(guest(size="64MiB", dirty="2MiB/s"), "--max-bandwidth", "20MiB/s")
+        here, there = self.client("s"), self.client("d")
+        here.do("migrate", uri=self.listen(there))
+        self.wait_status(here, "active")
+        before = memory_bytes(source.process)
+        stop, most, longest = threading.Event(), before, 0
+        crowd = [threading.Thread(target=self.harm, args=(self.path("s"), i, stop)) for i in range(HOSTILE)]
+        try:
+            for thread in crowd:
+                thread.start()
+            while here.do("query-migrate")["status"] == "active":
+                most = max(most, memory_bytes(source.process))
+                time.sleep(0.05)
+            self.wait_status(here, "completed")
+        finally:
+            stop.set()
+            for thread in crowd:
+                thread.join()
+        most = max(most, memory_bytes(source.process))
+        if is_sanitized(source.process):
+            most = before  # which keep what was freed
+        print(f"memory of the source: {before >> 10} KiB before, at most {most >> 10} KiB")
+        self.assertLess(most - before, 48 << 20)
+        here.do("quit")
+        self.wait_status(there, "completed")
+        there.do("quit")
+        self.assert_done(source)
+        self.assert_verified(self.assert_done(destination))
+
+
+if __name__ == "__main__":
+    main()

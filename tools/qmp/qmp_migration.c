@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* qmp_migration.c - the commands that move the guest, or stop moving it */
+#include "exposed.h"
+#include "qmp_address.h"
+#include "qmp_command_rows.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static json_t *fail(struct ferry_error *err, int errnum, const char *text)
+{
+    ferry_error_set(err, errnum, "%s", text);
+    return NULL;
+}
+
+static bool is_under_way(const struct qmp_control *control)
+{
+    return control->migration.stage == QMP_ASKED || control->migration.stage == QMP_RUNS;
+}
+
+static int may_migrate(const struct qmp_control *control, struct ferry_error *err)
+{
+    enum ferry_phase phase = control->migration.stats.phase;
+
+    if (is_under_way(control))
+        return ferry_error_set(err, -EBUSY, "There's a migration process in progress");
+    if (!control->terms.is_source)
+        return ferry_error_set(err, -EPERM, "Guest is waiting for an incoming migration");
+    if (!control->terms.deferred)
+        return ferry_error_set(err, -EPERM, "the address was given on the command line: nothing else is moved");
+    if (control->migration.stage == QMP_OVER && (phase == FERRY_PHASE_COMPLETED || phase == FERRY_PHASE_UNCERTAIN))
+        return ferry_error_set(err, -EPERM, "the guest has left, or may have");
+    return 0;
+}
+
+static json_t *migrate(struct qmp_control *control, json_t *arguments, struct ferry_error *err)
+{
+    char *uri;
+
+    if (json_is_true(json_object_get(arguments, "resume")))
+        return fail(err, -ENOTSUP, "Cannot resume: this release of Ferry does not");
+    uri = qmp_address_uri(arguments, err);
+    if (!uri)
+        return NULL;
+    if (may_migrate(control, err) < 0) {
+        free(uri);
+        return NULL;
+    }
+    free(control->migration.uri);
+    control->migration.uri = uri;
+    qmp_control_ask(control);
+    return json_object();
+}
+
+static bool is_encrypted(const struct qmp_control *control)
+{
+    char creds[1100];
+
+    return ferry_options_get(control->options, "tls-creds", creds, sizeof(creds), NULL) == 0 && creds[0];
+}
+
+static json_t *migrate_incoming(struct qmp_control *control, json_t *arguments, struct ferry_error *err)
+{
+    struct qmp_migration *migration = &control->migration;
+    char *uri = qmp_address_uri(arguments, err);
+
+    if (!uri)
+        return NULL;
+    if (control->terms.is_source)
+        fail(err, -EPERM, "'-incoming' was not specified on the command line");
+    else if (migration->began || !control->terms.deferred)
+        fail(err, -EBUSY, "The incoming migration has already been started");
+    else
+        migration->listener = ferry_listener_open(uri, err);
+    if (migration->listener && !control->terms.insecure && !is_encrypted(control) &&
+        exposed_refuse(migration->listener, err) < 0) {
+        ferry_listener_free(migration->listener);
+        migration->listener = NULL;
+    }
+    if (err->errnum) {
+        free(uri);
+        return NULL;
+    }
+    migration->uri = uri;
+    migration->address = strdup(ferry_listener_address(migration->listener));
+    qmp_control_ask(control);
+    return json_object();
+}
+
+static json_t *migrate_cancel(struct qmp_control *control, json_t *arguments, struct ferry_error *err)
+{
+    if (is_under_way(control)) {
+        control->migration.cancel = true;
+        qmp_control_tell_status(control, ferry_phase_name(FERRY_PHASE_CANCELLING));
+    }
+    if (control->migration.session)
+        ferry_session_cancel(control->migration.session);
+    return json_object();
+}
+
+static json_t *migrate_continue(struct qmp_control *control, json_t *arguments, struct ferry_error *err)
+{
+    ferry_error_set(err, -EINVAL, "Migration not in expected state: %s",
+                    ferry_phase_name(control->migration.stats.phase));
+    return NULL;
+}
+
+static json_t *migrate_start_postcopy(struct qmp_control *control, json_t *arguments, struct ferry_error *err)
+{
+    char postcopy[32] = "off";
+
+    if (ferry_options_get(control->options, "postcopy", postcopy, sizeof(postcopy), err) < 0)
+        return NULL;
+    if (!strcmp(postcopy, "off"))
+        return fail(err, -EPERM, "Enable postcopy with migrate_set_capability before the start of migration");
+    if (!control->terms.is_source || !is_under_way(control))
+        return fail(err, -EINVAL, "Start the migration before switching to postcopy");
+    control->migration.postcopy = true;
+    if (control->migration.session && ferry_session_start_postcopy(control->migration.session, err) < 0)
+        return NULL;
+    return json_object();
+}
+
+static json_t *migrate_pause(struct qmp_control *control, json_t *arguments, struct ferry_error *err)
+{
+    return fail(err, -ENOTSUP,
+                "migrate-pause is currently only supported during postcopy-active or postcopy-recover state");
+}
+
+static json_t *migrate_recover(struct qmp_control *control, json_t *arguments, struct ferry_error *err)
+{
+    return fail(err, -ENOTSUP, "Migrate recover can only be run when postcopy is paused.");
+}
+
+static json_t *quit(struct qmp_control *control, json_t *arguments, struct ferry_error *err)
+{
+    control->quit = true;
+    control->migration.cancel = true;
+    if (control->migration.session)
+        ferry_session_cancel(control->migration.session);
+    pthread_cond_broadcast(&control->changed);
+    control->terms.post(control->terms.opaque,
+                        qmp_event_json("SHUTDOWN", json_pack("{s:b, s:s}", "guest", 0, "reason", "host-qmp-quit")));
+    return json_object();
+}
+
+static const struct qmp_argument migrate_arguments[] = {
+    { "uri", QMP_STRING }, { "channels", QMP_ARRAY }, { "detach", QMP_BOOLEAN }, { "resume", QMP_BOOLEAN }, { NULL },
+};
+
+static const struct qmp_argument incoming_arguments[] = {
+    { "uri", QMP_STRING },
+    { "channels", QMP_ARRAY },
+    { "exit-on-error", QMP_BOOLEAN },
+    { NULL },
+};
+
+static const struct qmp_argument continue_arguments[] = { { "state", QMP_STRING, true }, { NULL } };
+static const struct qmp_argument recover_arguments[] = { { "uri", QMP_STRING, true }, { NULL } };
+
+const struct qmp_command qmp_migration_commands[] = {
+    { "migrate", migrate, migrate_arguments },
+    { "migrate-incoming", migrate_incoming, incoming_arguments },
+    { "migrate_cancel", migrate_cancel },
+    { "migrate-continue", migrate_continue, continue_arguments },
+    { "migrate-start-postcopy", migrate_start_postcopy },
+    { "migrate-pause", migrate_pause, .oob = true },
+    { "migrate-recover", migrate_recover, recover_arguments, .oob = true },
+    { "quit", quit },
+    { NULL },
+};
