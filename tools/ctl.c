@@ -27,7 +27,7 @@ const struct args_command ctl_form = {
     .positional = "ADDRESS",
     .more = "COMMAND [KEY=VALUE...]",
     .summary = "speak to a running side by QMP",
-    .about = "  ADDRESS   unix:PATH or unix:@NAME, as --qmp has it; a QEMU's -qmp does as well\n"
+    .about = "  ADDRESS   unix:PATH or unix:@NAME, where the other side takes commands; a QEMU's will do\n"
              "  COMMAND   any that the other side has; none: lists them, one a line\n"
              "            watch: shows how the migration goes, until it ends\n"
              "  VALUE     JSON where it is JSON, else text; capabilities are NAME=on or off\n",

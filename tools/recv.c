@@ -30,7 +30,6 @@ const struct args_command recv_form = {
              "        fd:N  exec:COMMAND  file:PATH[,offset=N]\n"
              "        without it: the socket of a service manager (LISTEN_FDS)\n",
     .examples = "  ferry recv tcp:127.0.0.1:4444 --guest pattern\n"
-                "  ferry recv tcp::4444 --guest pattern --insecure --json report.json\n"
                 "  ferry recv tcp::4444 --guest pattern --tls-creds keys.psk --serve\n"
                 "  ferry recv exec:'zcat guest.gz' --guest pattern\n",
     .rows = rows,
