@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#define LOOK_AHEAD 8 /* pages: the first bytes of a page tell that it is not zero, and are not in the cache */
+
 void batch_reset(struct page_batch *batch, const struct ram_block *block)
 {
     batch->block = block;
@@ -47,6 +49,8 @@ void batch_split_zero(struct page_batch *batch, const struct dirty_map *populate
 
     batch->normal = 0;
     for (unsigned i = 0; i < batch->count; i++) {
+        if (i + LOOK_AHEAD < batch->count)
+            __builtin_prefetch(batch->block->host + (batch->pages[i + LOOK_AHEAD] << FERRY_PAGE_SHIFT));
         if (batch_page_is_zero(batch, populated, batch->pages[i]))
             zero[zeros++] = batch->pages[i];
         else

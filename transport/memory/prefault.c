@@ -3,7 +3,8 @@
  *
  * Memory is counted in chunks of 2 MiB of address space, the size of a huge page.  Receivers publish which chunk they
  * are in and how many pages have arrived; the helper sleeps until the chunk changes, and then judges by the pages per
- * chunk passed since it looked last: at least half of them, and the window doubles; fewer, and it halves.
+ * chunk passed since it looked last: at least a quarter of them, and the window doubles; fewer, and it halves.  One
+ * page makes a whole huge page ready, so where there are huge pages nothing is made in vain.
  *
  *     chunk   |  17  |  18  |  19  |  20  |  21  |
  *              ======|==     ......|......
@@ -74,7 +75,7 @@ static void prefault_look(struct prefault *prefault, struct prefault_view *view,
         view->block = block;
         view->window = 0;
         view->ready = 0;
-    } else if (pages - view->pages >= passed * (CHUNK_PAGES / 2)) {
+    } else if (pages - view->pages >= passed * (CHUNK_PAGES / 4)) {
         view->window = view->window ? 2 * view->window : 1;
         if (view->window > WINDOW_MAX)
             view->window = WINDOW_MAX;

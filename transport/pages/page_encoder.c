@@ -42,7 +42,7 @@ int page_encoder_init(struct page_encoder *encoder, const struct page_terms *ter
     encoder->terms = (struct codec_terms){
         .framing = stream ? CODEC_STREAM : CODEC_FRAMED,
         .level = terms->level,
-        .pages_max = terms->batch_pages,
+        .pages_max = terms->batch_pages < BATCH_PAGES ? terms->batch_pages : BATCH_PAGES,
         .page_bytes = FERRY_PAGE_BYTES,
     };
     return encoder_open(encoder, terms->codec, deltas, err);

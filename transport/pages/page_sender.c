@@ -25,7 +25,6 @@ int page_sender_init(struct page_sender *sender, struct ferry_channel *chan, uns
     sender->walk = walk;
     sender->codec = codec;
     sender->terms = *terms;
-    sender->batch.limit = terms->batch_pages;
     ret = page_encoder_init(&sender->encoder, terms, codec->deltas, channels, err);
     if (ret < 0)
         return ret;
@@ -208,13 +207,30 @@ static int take_up_codec(struct page_sender *sender, struct ferry_error *err)
     return page_encoder_switch(&sender->encoder, wanted, sender->codec->deltas, err);
 }
 
+/* Large packets take less of both processors.  Codecs want what they read in the cache, and a short round all channels
+ * at work. */
+static unsigned batch_limit(const struct page_sender *sender)
+{
+    unsigned most = sender->terms.batch_pages;
+
+    return most < BATCH_PAGES || (sender->encoder.codec == CODEC_NONE && sender->is_long) ? most : BATCH_PAGES;
+}
+
+/* Have the next batch; *more: there was one. */
+static int take_batch(struct page_sender *sender, bool *more, struct ferry_error *err)
+{
+    int ret = take_up_codec(sender, err);
+
+    sender->batch.limit = batch_limit(sender);
+    *more = ret == 0 && walk_take(sender->walk, &sender->claim, &sender->batch);
+    return ret;
+}
+
 static int send_batch(struct page_sender *sender, struct ferry_error *err)
 {
     struct packet *packet = &sender->packet;
-    int ret = take_up_codec(sender, err);
+    int ret;
 
-    if (ret < 0)
-        return ret;
     packet_from_batch(packet, &sender->batch);
     if (sender->terms.sums && packet->content_pages > 0)
         sum_pages(packet);
@@ -231,13 +247,17 @@ static int send_batch(struct page_sender *sender, struct ferry_error *err)
 
 int page_sender_run(struct page_sender *sender, const atomic_bool *stop, struct ferry_error *err)
 {
+    bool more = true;
     int ret = 0;
 
     if (sender->encoder.choice)
         page_auto_written(sender->encoder.choice, 0, 0);
     if (sender->terms.format->zero_runs)
         ret = send_untouched(sender, stop, err);
-    while (ret == 0 && !atomic_load(stop) && walk_take(sender->walk, &sender->claim, &sender->batch))
-        ret = send_batch(sender, err);
+    while (ret == 0 && more && !atomic_load(stop)) {
+        ret = take_batch(sender, &more, err);
+        if (ret == 0 && more)
+            ret = send_batch(sender, err);
+    }
     return ret == 0 ? flush(sender, err) : ret;
 }

@@ -18,6 +18,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A round has so many large batches for each channel, or is short. */
+#define LONG_BATCHES 8
+
 struct sender_thread {
     struct page_senders *all;
     pthread_t thread;
@@ -43,6 +46,7 @@ struct page_senders {
     unsigned working; /* are at work */
     uint32_t round;
     unsigned rounds; /* begun so far */
+    bool is_long;    /* the round that was begun last */
     bool postcopy;
     bool quit;
     struct ferry_error error; /* the first; errnum 0: none */
@@ -87,6 +91,7 @@ static bool await_round(struct page_senders *senders, struct sender_thread *thre
         pthread_cond_wait(&thread->go, &senders->lock);
     go = !senders->quit;
     sender->round = senders->round;
+    sender->is_long = senders->is_long;
     sender->afresh = senders->rounds == 1 || senders->postcopy;
     pthread_mutex_unlock(&senders->lock);
     return go;
@@ -207,9 +212,11 @@ static void set_to_work(struct page_senders *senders, unsigned threads)
 
 void page_senders_begin(struct page_senders *senders, uint32_t round)
 {
-    uint64_t batches = (walk_pending(senders->walk) + senders->batch_pages - 1) / senders->batch_pages;
+    unsigned least = senders->batch_pages < BATCH_PAGES ? senders->batch_pages : BATCH_PAGES;
+    uint64_t pending = walk_pending(senders->walk), batches = (pending + least - 1) / least;
 
     pthread_mutex_lock(&senders->lock);
+    senders->is_long = pending / senders->batch_pages >= (uint64_t)senders->used * LONG_BATCHES;
     senders->round = round;
     senders->rounds++;
     set_to_work(senders, batches < senders->used ? (unsigned)batches : senders->used);

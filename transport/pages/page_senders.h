@@ -20,7 +20,7 @@
 
 struct page_terms {
     const struct packet_format *format;
-    unsigned batch_pages; /* as agreed: at most format->batch_pages */
+    unsigned batch_pages; /* as agreed: at most format->batch_pages; above BATCH_PAGES for raw ones of a long round */
     enum codec_id codec;  /* what pages go through; CODEC_AUTO: judged batch by batch (packet_v2 only) */
     int level;
     bool sums;               /* v2: CRC32C of every page, where nothing else protects it */
