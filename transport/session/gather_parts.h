@@ -3,6 +3,7 @@
  *
  *      slot   FREE --accept--> READING --hello--> ANSWERING --> DONE --joined--> FREE
  *                                 '--no hello---> REFUSING ----'
+ *                                 '--a probe----> PROBED ------'
  *
  * Slots are given and freed by the caller's thread alone.
  */
@@ -22,6 +23,7 @@ enum gather_slot_state {
     GATHER_READING,   /* may be shut down for reading */
     GATHER_ANSWERING, /* must not: it may be one of the session's by now */
     GATHER_REFUSING,  /* may be: it waits for the peer to hang up */
+    GATHER_PROBED,    /* may be: a probe, which is of no session */
     GATHER_DONE,
 };
 

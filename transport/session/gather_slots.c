@@ -5,9 +5,11 @@
  * thread then serves those who wait.
  */
 #include "clock.h"
+#include "deadline.h"
 #include "gather_parts.h"
 #include "handshake.h"
 #include "log.h"
+#include "probe.h"
 #include "wait.h"
 
 #include <errno.h>
@@ -241,6 +243,39 @@ static int shake_hands(struct gather_slot *slot, int64_t until_ns, struct hello_
     return 0;
 }
 
+/* Not of any session: served here, until it goes, is shown out for another, or all is over. */
+static void serve_probe(struct gather_slot *slot, const struct hello *hello, struct hello_refusal *refusal)
+{
+    struct gather *gather = slot->gather;
+    struct hello_answer answer = {
+        .version = hello_choose_version(hello, refusal),
+        .protocol = hello->protocol & gather->terms.roster.protocol_capabilities,
+        .device = hello->device & gather->terms.roster.device_capabilities,
+    };
+    struct deadline deadline = { 0 };
+    struct ferry_error err = { 0 };
+    int ret;
+
+    if (answer.version && gather->single)
+        hello_refusal_set(refusal, HELLO_BAD_ROLE, "a probe, where only one connection can come");
+    if (refusal->code != HELLO_AGREED) {
+        gather_refuse(gather, slot->chan, refusal, false);
+        return;
+    }
+    ret = handshake_agree(slot->chan, gather->dog, &answer, &err);
+    pthread_mutex_lock(&gather->lock);
+    slot->state = GATHER_PROBED;
+    if (gather->end.over)
+        ret = -ESHUTDOWN;
+    pthread_mutex_unlock(&gather->lock);
+    deadline_begin(&deadline, gather->dog, slot->chan, FERRY_READ_WRITE, clock_now_ns() + PROBE_PATIENCE_NS);
+    if (ret == 0)
+        ret = probe_serve(slot->chan, &err);
+    if (deadline_end(&deadline, ret, "a probe goes on and on", &err) < 0)
+        log_info(LOG_SESSION, "%s", err.text);
+    ferry_channel_shutdown(slot->chan, FERRY_READ_WRITE);
+}
+
 static void *slot_thread(void *opaque)
 {
     struct gather_slot *slot = opaque;
@@ -266,6 +301,8 @@ static void *slot_thread(void *opaque)
         take_plain(gather, slot->chan, got.first);
     } else if (got.kind == HELLO_KIND_QEMU_PAGES) {
         take_plain_page(gather, slot->chan, &got);
+    } else if (got.hello.role == HELLO_PROBE) {
+        serve_probe(slot, &got.hello, &refusal);
     } else {
         settle(gather, slot->chan, &got.hello);
         settle_waiting(gather);
@@ -330,7 +367,7 @@ void gather_slot_start(struct gather *gather, struct ferry_channel *chan)
 /* With the lock held: it does nothing that must not be cut short. */
 static bool is_listened_to(const struct gather_slot *slot)
 {
-    return slot->state == GATHER_READING || slot->state == GATHER_REFUSING;
+    return slot->state == GATHER_READING || slot->state == GATHER_REFUSING || slot->state == GATHER_PROBED;
 }
 
 void gather_slots_evict(struct gather *gather)

@@ -94,7 +94,7 @@ int precopy_begin(struct precopy *precopy, struct ferry_guest *guest, uint64_t t
     if (ret == 0)
         ret = walk_look_untouched(&precopy->walk, err);
     precopy->round.began_ns = clock_now_ns();
-    precopy->round.began_bytes = writer_flushed(writer);
+    precopy->round.began_bytes = writer ? writer_flushed(writer) : 0;
     return ret;
 }
 

@@ -43,7 +43,8 @@ struct precopy {
     struct precopy_round round;
 };
 
-/* Start watching; all pages are to be sent.  On failure call precopy_end() all the same. */
+/* Start watching; all pages are to be sent, by @writer (NULL: none will be).  On failure call precopy_end() all the
+ * same. */
 int precopy_begin(struct precopy *precopy, struct ferry_guest *guest, uint64_t tracker_choice,
                   struct ferry_writer *writer, struct ferry_error *err);
 void precopy_end(struct precopy *precopy);

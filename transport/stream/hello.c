@@ -49,6 +49,8 @@ const char *hello_role_name(enum hello_role role)
         return "pages";
     case HELLO_URGENT:
         return "urgent";
+    case HELLO_PROBE:
+        return "probe";
     }
     return "unknown";
 }

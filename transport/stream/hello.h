@@ -31,9 +31,10 @@ enum hello_role {
     HELLO_MAIN = 1,
     HELLO_PAGES = 2,
     HELLO_URGENT = 3,
+    HELLO_PROBE = 4, /* of no session: asks how fast the way is */
 };
 
-/* "main", "pages", "urgent". */
+/* "main", "pages", "urgent", "probe". */
 const char *hello_role_name(enum hello_role role);
 
 enum hello_code {
