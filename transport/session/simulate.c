@@ -178,37 +178,44 @@ void simulate(const struct sim_terms *terms, struct sim_result *result)
     carry(&run, result->rest_bytes, result->blackout_sec);
 }
 
-static void order(double *least, double *most)
+static void widen(struct sim_result *least, struct sim_result *most, const struct sim_result *other)
 {
-    double less = fmin(*least, *most);
+    least->rounds = other->rounds < least->rounds ? other->rounds : least->rounds;
+    most->rounds = other->rounds > most->rounds ? other->rounds : most->rounds;
+    least->total_sec = fmin(least->total_sec, other->total_sec);
+    most->total_sec = fmax(most->total_sec, other->total_sec);
+    least->blackout_sec = fmin(least->blackout_sec, other->blackout_sec);
+    most->blackout_sec = fmax(most->blackout_sec, other->blackout_sec);
+    least->bytes = fmin(least->bytes, other->bytes);
+    most->bytes = fmax(most->bytes, other->bytes);
+    least->cpu_sec = fmin(least->cpu_sec, other->cpu_sec);
+    most->cpu_sec = fmax(most->cpu_sec, other->cpu_sec);
+    least->rest_bytes = fmin(least->rest_bytes, other->rest_bytes);
+    most->rest_bytes = fmax(most->rest_bytes, other->rest_bytes);
+}
 
-    *most = fmax(*least, *most);
-    *least = less;
+/* Links and guests that are better than known by @share; or, below 0, worse. */
+static void shift(const struct sim_terms *terms, double share, struct sim_result *result)
+{
+    struct sim_terms other = *terms;
+
+    other.link.bytes_per_sec *= 1 + share;
+    other.link.channel_per_sec *= 1 + share;
+    for (unsigned i = 0; i < terms->guest.writes.count; i++)
+        other.guest.writes.part[i].bytes_per_sec *= 1 - share;
+    simulate(&other, result);
 }
 
 void simulate_bounds(const struct sim_terms *terms, double share, struct sim_result *least, struct sim_result *most)
 {
-    struct sim_terms better = *terms, worse = *terms;
+    struct sim_result better, worse, exact;
 
-    better.link.bytes_per_sec *= 1 + share;
-    better.link.channel_per_sec *= 1 + share;
-    worse.link.bytes_per_sec *= 1 - share;
-    worse.link.channel_per_sec *= 1 - share;
-    for (unsigned i = 0; i < terms->guest.writes.count; i++) {
-        better.guest.writes.part[i].bytes_per_sec *= 1 - share;
-        worse.guest.writes.part[i].bytes_per_sec *= 1 + share;
-    }
-    simulate(&better, least);
-    simulate(&worse, most);
-    order(&least->total_sec, &most->total_sec);
-    order(&least->blackout_sec, &most->blackout_sec);
-    order(&least->bytes, &most->bytes);
-    order(&least->cpu_sec, &most->cpu_sec);
-    order(&least->rest_bytes, &most->rest_bytes);
-    if (least->rounds > most->rounds) {
-        unsigned rounds = least->rounds;
-
-        least->rounds = most->rounds;
-        most->rounds = rounds;
-    }
+    shift(terms, share, &better);
+    shift(terms, -share, &worse);
+    simulate(terms, &exact);
+    *least = better;
+    *most = worse;
+    widen(least, most, &better);
+    widen(least, most, &worse);
+    widen(least, most, &exact);
 }
