@@ -125,6 +125,8 @@ class Shapes(unittest.TestCase):
         self.source.do("migrate", uri=f"tcp:127.0.0.1:{port}")
         self.source.wait("active")
         self.destination.wait("active")
+        while self.source.do("query-migrate")["ram"]["normal"] < 256:
+            time.sleep(0.05)
 
     def before(self, line):
         name, side = line["name"], line["side"]
