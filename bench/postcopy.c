@@ -27,6 +27,7 @@
 #include <unistd.h>
 
 static uint64_t size = UINT64_C(256) << 20, runs = 5, touches = 2000;
+static const char *questions;
 
 #define BACKGROUND_PAGES 128
 #define HUGE_2M          (UINT64_C(2) << 20)
@@ -378,19 +379,18 @@ static int measure_fault(json_t *results, uint64_t page_bytes, uint64_t bytes, b
 static int run(json_t *results, struct ferry_error *err)
 {
     static const uint64_t run_pages[] = { 1, 16, 128, 512 };
+    bool installs = measure_wanted(questions, "install"), faults = measure_wanted(questions, "fault");
     int ret = 0;
 
     size -= size % (2 * HUGE_2M);
-    for (unsigned threads = 1; threads <= 2; threads++)
+    for (unsigned threads = 1; installs && threads <= 2; threads++)
         for (size_t i = 0; ret == 0 && i < sizeof(run_pages) / sizeof(run_pages[0]); i++)
             ret = measure_install(results, run_pages[i], threads, err);
-    if (ret == 0)
-        ret = measure_fault(results, FERRY_PAGE_BYTES, size, false, err);
-    if (ret == 0)
-        ret = measure_fault(results, FERRY_PAGE_BYTES, size, true, err);
-    if (ret == 0)
+    for (unsigned loaded = 0; ret == 0 && faults && loaded < 2; loaded++)
+        ret = measure_fault(results, FERRY_PAGE_BYTES, size, loaded > 0, err);
+    if (ret == 0 && measure_wanted(questions, "huge"))
         ret = measure_fault(results, HUGE_2M, 16 * HUGE_2M, false, err);
-    if (ret == 0)
+    if (ret == 0 && measure_wanted(questions, "giant"))
         ret = measure_fault(results, HUGE_1G, HUGE_1G, false, err);
     return ret;
 }
@@ -398,6 +398,7 @@ static int run(json_t *results, struct ferry_error *err)
 static const struct measure_option options[] = {
     { "size", MEASURE_SIZE, &size, 4 * HUGE_2M, UINT64_C(1) << 36, "memory that follows" },
     { "touches", MEASURE_COUNT, &touches, 1, 1000000, "faults of each run" },
+    { "questions", MEASURE_TEXT, &questions, 0, 0, "of install,fault,huge,giant; all" },
     { "runs", MEASURE_COUNT, &runs, 1, MEASURE_RUNS_MAX, "of which the median is taken" },
     { NULL },
 };
@@ -407,7 +408,8 @@ static const struct measure postcopy = {
     .about = "How fast do pages reach a guest that runs already (`rate`), by the length of the runs in\n"
              "which they come; `limit` is the kernel's call alone, or a copy to fresh memory. And how\n"
              "long does a touch of a missing page take (`ns`, median) when the source answers at once;\n"
-             "`limit` is one thread that does nothing else. Huge pages: where the system has 16 of them.\n",
+             "`limit` is one thread that does nothing else. Huge: of pages of 2 MiB, where the system has 16\n"
+             "of them; giant: of one of 1 GiB.\n",
     .options = options,
     .run = run,
 };
