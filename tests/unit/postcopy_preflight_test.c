@@ -3,6 +3,7 @@
 #include "postcopy_fixture.h"
 
 #include "userfault.h"
+#include "userfault_why.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -130,6 +131,21 @@ static void a_descriptor_that_is_handed_in(void **state)
     ram_map_clear(&map);
 }
 
+static void a_kernel_without_a_feature(void **state)
+{
+    struct ferry_error err = { 0 };
+    char text[256];
+
+    /* No kernel has the last one. */
+    assert_int_equal(userfault_open(USERFAULT_KERNEL_TOO, UFFD_FEATURE_THREAD_ID | UINT64_C(1) << 63, &err), -ENOTSUP);
+    assert_string_equal(err.text, "userfaultfd: this kernel lacks 0x8000000000000000");
+    assert_string_equal(
+        userfault_feature_names(UFFD_FEATURE_MISSING_SHMEM | UFFD_FEATURE_THREAD_ID, text, sizeof(text)),
+        "missing faults in shared memory (Linux 4.11), thread ids (Linux 4.14)");
+    userfault_feature_names(UINT64_MAX, text, 20);
+    assert_int_equal(strlen(text), 19);
+}
+
 /* What a container's profile does: the call is EPERM, and the device cannot be asked. */
 static int forbid_userfaultfd(void)
 {
@@ -191,6 +207,7 @@ int main(void)
         cmocka_unit_test(a_file_that_cannot_be_watched),
         cmocka_unit_test(memory_that_another_descriptor_has),
         cmocka_unit_test(a_descriptor_that_is_handed_in),
+        cmocka_unit_test(a_kernel_without_a_feature),
         cmocka_unit_test(a_sandbox_takes_it_away),
     };
 
