@@ -31,11 +31,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define LOWAT_MAX_BYTES   (256 * 1024)
-#define LOWAT_PATIENCE_NS (200 * 1000) /* a hint that was wrong must not be felt in a pause of a few milliseconds */
-#define UNIX_BUFFER_BYTES (1024 * 1024)
-#define LISTEN_BACKLOG    256
-#define SYNC_LOOK_MS      50 /* a notice wakes at once; this is for a shutdown that comes in between */
+#define LOWAT_MAX_BYTES         (256 * 1024)
+#define LOWAT_PATIENCE_NS       (200 * 1000) /* a hint that was wrong must not be felt in a pause of a few milliseconds */
+#define UNIX_BUFFER_BYTES       (1024 * 1024)
+#define URGENT_UNSENT_BYTES     (16 * 1024)
+#define BACKGROUND_UNSENT_BYTES (128 * 1024)
+#define URGENT_PRIORITY         6 /* TC_PRIO_INTERACTIVE: in front of others where the device's queue has bands */
+#define LISTEN_BACKLOG          256
+#define SYNC_LOOK_MS            50 /* a notice wakes at once; this is for a shutdown that comes in between */
 
 struct socket_channel {
     struct ferry_channel base;
@@ -259,6 +262,27 @@ static void socket_set_patience(struct ferry_channel *chan, unsigned ms)
     (void)!setsockopt(socket_of(chan)->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof(ms));
 }
 
+static void set_option(int fd, int level, int name, int value)
+{
+    if (setsockopt(fd, level, name, &value, sizeof(value)) < 0)
+        log_debug(LOG_CHANNEL, "socket option %d/%d = %d: errno %d", level, name, value, errno);
+}
+
+/* What TCP has not sent yet is what waits in front of the next write, so that is what is bounded; how much is on its
+ * way is for congestion control to say. */
+static void socket_set_queue(struct ferry_channel *chan, enum channel_queue queue)
+{
+    static const int unsent[] = {
+        [CHANNEL_QUEUE_FULL] = 0, /* as the system has it */
+        [CHANNEL_QUEUE_URGENT] = URGENT_UNSENT_BYTES,
+        [CHANNEL_QUEUE_BACKGROUND] = BACKGROUND_UNSENT_BYTES,
+    };
+    int fd = socket_of(chan)->fd;
+
+    set_option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, unsent[queue]);
+    set_option(fd, SOL_SOCKET, SO_PRIORITY, queue == CHANNEL_QUEUE_URGENT ? URGENT_PRIORITY : 0);
+}
+
 static void socket_close(struct ferry_channel *chan)
 {
     if (socket_of(chan)->fd >= 0)
@@ -280,6 +304,7 @@ static const struct channel_ops socket_ops = {
     .shutdown = socket_shutdown,
     .expect = socket_expect,
     .set_patience = socket_set_patience,
+    .set_queue = socket_set_queue,
     .close = socket_close,
 };
 
@@ -294,12 +319,6 @@ static const struct channel_ops socket_unix_ops = {
     .expect = socket_expect,
     .close = socket_close,
 };
-
-static void set_option(int fd, int level, int name, int value)
-{
-    if (setsockopt(fd, level, name, &value, sizeof(value)) < 0)
-        log_debug(LOG_CHANNEL, "socket option %d/%d = %d: errno %d", level, name, value, errno);
-}
 
 /* Options are wishes: a socket without them works, slower.
  *

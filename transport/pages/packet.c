@@ -136,3 +136,16 @@ unsigned packet_addresses(const struct packet *packet, uint8_t **pages)
             pages[count++] = packet->block->host + ((packet->run[i].first + page) << FERRY_PAGE_SHIFT);
     return count;
 }
+
+void packet_sum_pages(struct packet *packet)
+{
+    unsigned at = 0;
+
+    for (unsigned i = 0; i < packet->content_runs; i++) {
+        const uint8_t *page = packet->block->host + (packet->run[i].first << FERRY_PAGE_SHIFT);
+
+        for (uint64_t left = packet->run[i].count; left > 0; left--, page += FERRY_PAGE_BYTES)
+            packet->sum[at++] = packet_sum(page, FERRY_PAGE_BYTES);
+    }
+    packet->summed = true;
+}

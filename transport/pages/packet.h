@@ -73,6 +73,9 @@ unsigned packet_addresses(const struct packet *packet, uint8_t **pages);
 /* CRC32C, as in sum[] and in the header of v2.  @bytes is less than 2 GiB. */
 uint32_t packet_sum(const void *data, size_t bytes);
 
+/* The checksum of each page with content, as it lies in memory now. */
+void packet_sum_pages(struct packet *packet);
+
 struct packet_format {
     const char *name;
     size_t head_bytes;

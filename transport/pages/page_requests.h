@@ -4,7 +4,7 @@
  *      return path --> page_requests_push() --> | page 9 | page 4 | ...  (a ring) --.
  *                                                                                   v
  *                     page_requests_next() <-- urgent first, one host page a batch; walk_jump() behind it
- *                            |            <-- else prefetch: neighbours, 16 pages a batch (prefetch.h)
+ *                            |            <-- else prefetch: neighbours, a few pages a batch (prefetch.h)
  *                            v
  *                     page_urgent's thread, or the migration thread between two of its own batches
  *
@@ -70,7 +70,7 @@ int page_requests_push(struct page_requests *requests, const struct ram_block *b
  * @timeout_ns: how long to wait for it; 0: not at all, negative: until there is something or page_requests_close()
  *
  * Of URGENT and PREFETCH the batch is to be sent, whole, and sorted by batch_split_zero().  Its limit is the caller's
- * for URGENT; PREFETCH takes at most 16 pages.
+ * for URGENT; PREFETCH takes a few pages, so that a request which comes meanwhile waits for no more.
  */
 enum page_requests_kind page_requests_next(struct page_requests *requests, struct page_batch *batch,
                                            int64_t timeout_ns);

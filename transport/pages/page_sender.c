@@ -148,19 +148,6 @@ static int send_untouched(struct page_sender *sender, const atomic_bool *stop, s
 
 /* ---- the others ------------------------------------------------------------------------------------------------ */
 
-static void sum_pages(struct packet *packet)
-{
-    unsigned at = 0;
-
-    for (unsigned i = 0; i < packet->content_runs; i++) {
-        const uint8_t *page = packet->block->host + (packet->run[i].first << FERRY_PAGE_SHIFT);
-
-        for (uint64_t left = packet->run[i].count; left > 0; left--, page += FERRY_PAGE_BYTES)
-            packet->sum[at++] = packet_sum(page, FERRY_PAGE_BYTES);
-    }
-    packet->summed = true;
-}
-
 static void put_raw(struct page_sender *sender)
 {
     struct packet *packet = &sender->packet;
@@ -233,7 +220,7 @@ static int send_batch(struct page_sender *sender, struct ferry_error *err)
 
     packet_from_batch(packet, &sender->batch);
     if (sender->terms.sums && packet->content_pages > 0)
-        sum_pages(packet);
+        packet_sum_pages(packet);
     ret = page_encoder_encode(&sender->encoder, packet, sender->afresh, err);
     if (ret < 0)
         return ret;

@@ -11,6 +11,9 @@
  * way.  The guest pages it had been put into hold garbage then, so the guess goes only to pages that never received
  * anything (each of them is still to come, and a zero page clears what is there).  The window doubles while the guess
  * is right and halves when it is not; at 1 nothing is guessed.
+ *
+ * In postcopy pages are read into staging memory, so that a guess never harms.  But somebody may wait for a page: those
+ * that have come whole are committed before the reader waits for more.
  */
 #include "ram_run.h"
 
@@ -29,6 +32,8 @@ struct window {
     uint64_t first;
     unsigned count;
     bool header; /* the first page's header is still to come, too */
+    bool prompt; /* what has come is not to wait for the rest */
+    bool cut;    /* the rest had not come */
     int elements;
     uint8_t *place; /* of the first page */
     uint8_t headers[WINDOW_MAX][HEADER_BYTES];
@@ -74,6 +79,8 @@ static unsigned guessable(struct ram_loader *loader, uint64_t page, unsigned mos
     const struct ram_block *block = loader->last;
     unsigned count = 0;
 
+    if (loader->postcopy && page < block->pages)
+        return most < block->pages - page ? most : (unsigned)(block->pages - page);
     while (count < most && page + count < block->pages && placer_untouched(loader->placer, block, page + count))
         count++;
     return count;
@@ -104,7 +111,12 @@ static int window_read(struct window *window, struct ferry_reader *reader)
             done++;
             continue;
         }
-        part = reader_scatter(reader, &iov, &elements, want - got, window->count > 1);
+        window->cut = window->prompt && done > 0;
+        if (window->cut) {
+            reader_unread(reader, window->iov, window->elements, page_end(window, done - 1), got);
+            break;
+        }
+        part = reader_scatter(reader, &iov, &elements, want - got, window->count > 1 && !window->prompt);
         if (part < 0)
             return (int)part;
         got += (size_t)part;
@@ -154,7 +166,8 @@ int ram_get_run(struct ram_loader *loader, struct ferry_reader *reader, uint64_t
     struct window window;
 
     window.first = page; /* field by field: the arrays need no clearing */
-    window.header = false;
+    window.header = window.cut = false;
+    window.prompt = loader->postcopy;
     if (loader->window == 1 && loader->next_page == page)
         loader->window = 2;
     for (;;) {
@@ -164,6 +177,8 @@ int ram_get_run(struct ram_loader *loader, struct ferry_reader *reader, uint64_t
             return done;
         window.first += (unsigned)done;
         loader->next_page = window.first;
+        if (window.cut)
+            return 0;
         if ((unsigned)done < window.count) {
             loader->window = loader->window > 1 ? loader->window / 2 : 1;
             return 0;
@@ -172,6 +187,8 @@ int ram_get_run(struct ram_loader *loader, struct ferry_reader *reader, uint64_t
             return 0;
         if (loader->window < WINDOW_MAX)
             loader->window *= 2;
+        if (loader->bare) /* the stream may end here */
+            return 0;
         window.header = true;
     }
 }

@@ -266,7 +266,10 @@ static int get_zero(struct ram_loader *loader, struct ferry_reader *reader, uint
         loader->zero_first = page;
     }
     loader->zero_pages++;
-    return ret < 0 ? ret : more_zeros(loader, reader);
+    if (ret == 0)
+        ret = more_zeros(loader, reader);
+    /* In postcopy somebody may wait for them, and nobody knows when the next record comes. */
+    return ret == 0 && loader->postcopy ? place_zeros(loader, reader) : ret;
 }
 
 /* The page as its difference from what lies there, which is what the source sent last. */
@@ -341,57 +344,86 @@ static int get_mark(struct ram_loader *loader, struct ferry_reader *reader)
     return ret < 0 ? reader_fail_why(reader, ret, &why) : 0;
 }
 
-int ram_get_body(struct ram_loader *loader, struct ferry_reader *reader)
+/* Deltas need the old page, marks and lists belong to precopy. */
+static int refuse_in_postcopy(struct ferry_reader *reader, unsigned flags)
 {
-    for (;;) {
-        uint64_t word;
-        unsigned flag;
-        int ret = ferry_get_be64(reader, &word);
+    return reader_fail_code(reader, FERRY_E_BAD_PAGE_RECORD, NULL, -EPROTO,
+                            "a RAM record with flags 0x%03x in postcopy, where only whole pages may come", flags);
+}
 
-        if (ret < 0)
-            return ret;
-        flag = word & FLAGS_MASK & ~RAM_CONTINUE;
-        if (!(flag & (RAM_ZERO | RAM_PAGE | RAM_XBZRLE | RAM_COMPRESS_PAGE)) && (word & RAM_CONTINUE))
-            flag = FLAGS_MASK;
-        switch (flag) {
-        case RAM_ZERO:
-        case RAM_PAGE:
-        case RAM_XBZRLE:
-            ret = get_page_record(loader, reader, word, flag);
-            break;
-        case RAM_MEM_SIZE:
-            ret = get_blocks(loader, reader, word & ~(uint64_t)FLAGS_MASK);
-            break;
-        case RAM_MULTIFD_FLUSH:
-            ret = get_mark(loader, reader);
-            break;
-        case RAM_EOS:
-            return place_zeros(loader, reader);
-        case RAM_COMPRESS_PAGE:
-            return reader_fail_code(reader, FERRY_E_UNKNOWN_COMMAND, NULL, -ENOTSUP,
-                                    "compressed pages in the main stream are not understood");
-        default:
-            return reader_fail_code(reader, FERRY_E_BAD_PAGE_RECORD, NULL, -EPROTO, "a RAM record with flags 0x%03x",
-                                    (unsigned)(word & FLAGS_MASK));
-        }
-        if (ret < 0)
-            return ret;
+/* One record.  0; 1: it was EOS; or the reader's error. */
+static int get_record(struct ram_loader *loader, struct ferry_reader *reader)
+{
+    uint64_t word;
+    unsigned flag;
+    int ret = ferry_get_be64(reader, &word);
+
+    if (ret < 0)
+        return ret;
+    flag = word & FLAGS_MASK & ~RAM_CONTINUE;
+    if (!(flag & (RAM_ZERO | RAM_PAGE | RAM_XBZRLE | RAM_COMPRESS_PAGE)) && (word & RAM_CONTINUE))
+        flag = FLAGS_MASK;
+    if (loader->postcopy && flag != RAM_ZERO && flag != RAM_PAGE && flag != RAM_EOS)
+        return refuse_in_postcopy(reader, word & FLAGS_MASK);
+    switch (flag) {
+    case RAM_ZERO:
+    case RAM_PAGE:
+    case RAM_XBZRLE:
+        return get_page_record(loader, reader, word, flag);
+    case RAM_MEM_SIZE:
+        return get_blocks(loader, reader, word & ~(uint64_t)FLAGS_MASK);
+    case RAM_MULTIFD_FLUSH:
+        return get_mark(loader, reader);
+    case RAM_EOS:
+        ret = place_zeros(loader, reader);
+        return ret < 0 ? ret : 1;
+    case RAM_COMPRESS_PAGE:
+        return reader_fail_code(reader, FERRY_E_UNKNOWN_COMMAND, NULL, -ENOTSUP,
+                                "compressed pages in the main stream are not understood");
+    default:
+        return reader_fail_code(reader, FERRY_E_BAD_PAGE_RECORD, NULL, -EPROTO, "a RAM record with flags 0x%03x",
+                                (unsigned)(word & FLAGS_MASK));
     }
 }
+
+int ram_get_body(struct ram_loader *loader, struct ferry_reader *reader)
+{
+    int ret;
+
+    while ((ret = get_record(loader, reader)) == 0)
+        ;
+    return ret < 0 ? ret : 0;
+}
+
+int ram_get_next(struct ram_loader *loader, struct ferry_reader *reader)
+{
+    int ret = reader_at_end(reader);
+
+    loader->bare = true;
+    if (ret != 0)
+        return ret < 0 ? ret : 0;
+    ret = get_record(loader, reader);
+    return ret < 0 ? ret : !ret;
+}
+
+/* ---- postcopy -------------------------------------------------------------------------------------------------- */
 
 void ram_loader_begin_postcopy(struct ram_loader *loader, struct placer *view)
 {
     loader->placer = view;
     loader->postcopy = true;
+    loader->window = 1;
 }
 
 int ram_loader_init_beside(struct ram_loader *loader, const struct ram_loader *main, struct placer *view,
                            struct ferry_error *err)
 {
-    return ferry_error_set(err, -ENOTSUP, "no postcopy yet");
-}
-
-int ram_get_records(struct ram_loader *loader, struct ferry_reader *reader)
-{
-    return ferry_reader_fail(reader, -ENOTSUP, "no postcopy yet");
+    ram_loader_init(loader, main->ops, main->opaque, view);
+    loader->blocks = calloc(FERRY_BLOCKS_MAX, sizeof(loader->blocks[0]));
+    if (!loader->blocks)
+        return ferry_error_set(err, -ENOMEM, "no memory for the block list");
+    memcpy(loader->blocks, main->blocks, main->count * sizeof(loader->blocks[0]));
+    loader->count = main->count;
+    ram_loader_begin_postcopy(loader, view);
+    return 0;
 }

@@ -83,9 +83,10 @@ struct ram_loader {
     /* Capability mapped-ram: reads what stands behind the entry of @block, its pages, too; no page comes as a record
      * then.  0 or the reader's error.  NULL: off. */
     int (*mapped)(void *opaque, struct ferry_reader *reader, const struct ram_block *block);
-    bool postcopy; /* ram_loader_begin_postcopy(); not the caller's to set */
 
     /* the loader's own */
+    bool postcopy;
+    bool bare;                 /* ram_get_next(): the stream may end between two records */
     struct ram_block **blocks; /* announced; owned array */
     unsigned count;
     const struct ram_block *last; /* for CONTINUE */
@@ -116,7 +117,8 @@ int ram_loader_init_beside(struct ram_loader *loader, const struct ram_loader *m
 /* Read one body, its EOS included, into place.  Returns 0 or the reader's error. */
 int ram_get_body(struct ram_loader *loader, struct ferry_reader *reader) FERRY_CHECK;
 
-/* Likewise, but between two records the stream may end instead.  1: EOS, 0: it ended, or the reader's error. */
-int ram_get_records(struct ram_loader *loader, struct ferry_reader *reader) FERRY_CHECK;
+/* Records without a body around them, one by one: the next, with those that continue its run and are there already.  1;
+ * 0: it was EOS, or the stream has ended instead; or the reader's error. */
+int ram_get_next(struct ram_loader *loader, struct ferry_reader *reader) FERRY_CHECK;
 
 #endif
