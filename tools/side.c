@@ -281,6 +281,7 @@ int side_migrate(struct side *side, struct ferry_error *err)
         ret = lease_wait(side, &side->made.err);
     ferry_session_stats(side->session, &side->report.stats);
     lines_of(side->lines, side->report.stats.id);
+    metrics_note(side->metrics, &side->report.stats);
     side->report.channels_count = ferry_session_channels(side->session, side->report.channels, REPORT_CHANNELS_MAX);
     if (ret < 0 && side->made.err.errnum)
         *err = side->made.err;

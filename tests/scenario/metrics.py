@@ -105,6 +105,18 @@ class Metrics(Case):
         self.assert_done(send)
         self.assert_done(recv)
 
+    def test_what_crossed_is_told_while_the_guest_is_judged(self):
+        recv = self.start("recv", "tcp:127.0.0.1:0", "--guest", "pattern", "--run-on", "20s", "--metrics",
+                          "tcp:127.0.0.1:0")
+        metrics, address = recv.wait_event("metrics")["address"], recv.wait_event("listening")["address"]
+        sent = self.assert_done(self.send(address, spec=SMALL))
+        samples, _ = self.scrape(metrics)
+        while ("ferry_migration_phase", 'side="destination",phase="completed"') not in samples:
+            samples, _ = self.scrape(metrics)
+        self.assertEqual(self.value(samples, "migrations_total", result="completed"), 0)
+        self.assertGreaterEqual(self.value(samples, "migration_pages_total", kind="normal"), sent["ram"]["normal"])
+        self.assertGreater(self.value(samples, "migration_bytes_total"), sent["ram"]["normal"] * 4096)
+
     def test_failures_are_counted(self):
         recv, metrics, address = self.serve()
         host, port = address.split(":")[1:]
