@@ -53,8 +53,9 @@ struct postcopy_ram *postcopy_ram_new(const struct ram_map *map, const struct po
  * @block: of the map
  * @first, @count: any numbers from the peer; refused (-EPROTO) unless they are whole host pages of the block
  *
- * Legal until listen.  No thread may use these pages meanwhile, and no placer of precopy may put pages there from now
- * on.  The same page twice is legal.  From the first call on the kernel makes no huge pages out of small ones here.
+ * Legal until listen.  No thread may use these pages meanwhile, and precopy's placer must be freed before: its helper
+ * that makes memory ready ahead (prefault) would put zeros where a page is missing.  The same page twice is legal. From
+ * the first call on the kernel makes no huge pages out of small ones here.
  */
 int postcopy_ram_discard(struct postcopy_ram *ram, const struct ram_block *block, uint64_t first, uint64_t count,
                          struct ferry_error *err);
