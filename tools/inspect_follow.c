@@ -67,7 +67,7 @@ int inspect_follow(struct inspect_walk *walk, int ret)
 {
     struct inspect_postcopy *postcopy = walk->postcopy;
 
-    while (postcopy_listens(postcopy) && postcopy->wires > 0) {
+    while (postcopy_listens(postcopy)) {
         struct postcopy_wire *wire = &postcopy->wire[walk->records.wire];
         bool goes_on = ret < 0 && broke(walk);
         struct ferry_reader *next;

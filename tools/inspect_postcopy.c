@@ -15,6 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define SWEEPS_MAX 4 /* how often all memory may be discarded: once would do */
+
 /* ---- bits ------------------------------------------------------------------------------------------------------ */
 
 static bool has(const uint64_t *bits, uint64_t i)
@@ -64,7 +66,7 @@ static int know_pages(struct inspect_postcopy *postcopy, unsigned index, struct 
     struct postcopy_block *block = &postcopy->blocks[index];
     size_t words = bits_words(from->block.pages);
 
-    if (!from->seen || block->earlier)
+    if (!from->seen || block->earlier || postcopy->ram->total_bytes >> FERRY_PAGE_SHIFT > POSTCOPY_PAGES_MAX)
         return 0;
     if (!block->awaited)
         block->awaited = calloc(words, sizeof(uint64_t));
@@ -124,16 +126,22 @@ int postcopy_discard(struct inspect_postcopy *postcopy, const struct ram_block *
         return ret;
     here = &postcopy->blocks[block->index];
     postcopy->ranges++;
+    postcopy->swept += pages;
+    if (postcopy->swept > SWEEPS_MAX * (postcopy->ram->total_bytes >> FERRY_PAGE_SHIFT))
+        return ferry_error_set(err, -E2BIG, "block '%s': the same memory is discarded again and again",
+                               block->info.name);
     if (!here->awaited) {
         postcopy->discarded += pages;
         return 0;
     }
     postcopy->discarded += bits_set_range(here->awaited, first, pages);
+    pthread_mutex_lock(&postcopy->ram->lock);
     for (uint64_t at = first, end = first + pages; at < end;) {
         uint64_t *word = &seen_of(postcopy, block->index)[at / 64];
 
         *word &= ~bits_mask(&at, end);
     }
+    pthread_mutex_unlock(&postcopy->ram->lock);
     return 0;
 }
 
@@ -198,7 +206,7 @@ int postcopy_came(struct inspect_postcopy *postcopy, unsigned wire, uint64_t off
         postcopy->asked++;
     if (has(here->after, page)) {
         one_too_many(postcopy, wire, offset, block, page, &postcopy->duplicates);
-    } else if (has(seen_of(postcopy, block->index), page) && !has(here->earlier, page)) {
+    } else if (here->after && has(seen_of(postcopy, block->index), page) && !has(here->earlier, page)) {
         one_too_many(postcopy, wire, offset, block, page, &postcopy->unannounced);
     } else {
         postcopy->again += has(here->earlier, page);
@@ -264,6 +272,9 @@ int postcopy_received(struct inspect_postcopy *postcopy, unsigned wire, const st
                                     "the return path answers recv-bitmap '%s' with %" PRIu64 " bytes, but %" PRIu64
                                     " pages take %" PRIu64,
                                     block->info.name, bitmap->bytes, block->pages, bytes);
+    if (here->answered == postcopy->breaks)
+        return ferry_error_set(err, -EPROTO, "command recv-bitmap '%s' for the second time", block->info.name);
+    here->answered = postcopy->breaks;
     pthread_mutex_lock(&postcopy->lock);
     to->bitmaps++;
     for (uint64_t page = 0; page < block->pages; page++) {
@@ -271,7 +282,7 @@ int postcopy_received(struct inspect_postcopy *postcopy, unsigned wire, const st
 
         to->received += received;
         to->lost += came && !received;
-        to->claimed += received && !came && seen;
+        to->claimed += received && !came && here->after;
         /* The source sends all again that is not there. */
         set(here->after, page, received && has(here->earlier, page));
         set(here->awaited, page, !received);

@@ -18,6 +18,8 @@
 
 #include <ferry/stream.h>
 
+#define POSTCOPY_PAGES_MAX (UINT64_C(1) << 28) /* of all blocks; of more memory it is not counted what came how often \
+                                                */
 #define POSTCOPY_WIRES_MAX 64 /* connections with memory after the switch; each break takes one or two */
 
 enum postcopy_phase {
@@ -51,6 +53,7 @@ struct postcopy_block {
     uint64_t *awaited; /* discarded, and not come since */
     uint64_t *after;   /* came after the switch, and shall not again */
     uint64_t *earlier; /* came before the last break, and may again */
+    unsigned answered; /* the break after which its bitmap came back last */
 };
 
 struct inspect_postcopy {
@@ -60,6 +63,7 @@ struct inspect_postcopy {
     enum postcopy_phase phase;
     uint64_t page_sizes;                  /* of all blocks, or-ed; 0: no memory follows, bitmaps only */
     uint64_t commands, ranges, discarded; /* discarded: pages */
+    uint64_t swept;                       /* likewise, each as often as it was */
     uint64_t package_offset, package_bytes;
     unsigned devices;
     struct postcopy_block *blocks; /* owned; one for each of ram's; NULL: nothing was discarded, nothing followed */

@@ -479,6 +479,23 @@ static void every_prefix_and_every_flipped_bit_ends_with_a_sentence(void **state
     made_drop(&made);
 }
 
+/* Sixteen bytes must not buy a walk over all memory, as often as they come. */
+static void memory_is_not_discarded_for_ever(void **state)
+{
+    struct made made;
+    struct seen seen;
+
+    made_begin(&made);
+    put_precopy(made.to);
+    for (unsigned i = 0; i < 20; i++)
+        put_hex(made.to, "080006001400017200"
+                         "00000000000000000000000000002000");
+    look_at_made(&seen, &made);
+    assert_int_equal(seen.result, -E2BIG);
+    assert_says(seen.words, "block 'r': the same memory is discarded again and again");
+    look_away(&seen);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -491,6 +508,7 @@ int main(void)
         cmocka_unit_test(a_page_that_comes_twice_is_told_and_not_placed),
         cmocka_unit_test(faults_of_connections_beside_are_told),
         cmocka_unit_test(faults_of_a_recovery_are_told),
+        cmocka_unit_test(memory_is_not_discarded_for_ever),
         cmocka_unit_test(every_prefix_and_every_flipped_bit_ends_with_a_sentence),
     };
 
