@@ -127,6 +127,8 @@ static ssize_t tail_readv(struct ferry_channel *chan, const struct iovec *iov, i
     struct tail_channel *tail = (struct tail_channel *)chan;
     size_t part = iov[0].iov_len < tail->bytes ? iov[0].iov_len : tail->bytes;
 
+    if (part == 0)
+        return 0;
     memcpy(iov[0].iov_base, tail->data, part);
     tail->data += part;
     tail->bytes -= part;
