@@ -18,8 +18,7 @@
 
 #include <ferry/stream.h>
 
-#define POSTCOPY_PAGES_MAX (UINT64_C(1) << 28) /* of all blocks; of more memory it is not counted what came how often \
-                                                */
+#define POSTCOPY_PAGES_MAX (UINT64_C(1) << 28) /* of all blocks; how often pages of more memory come is not counted */
 #define POSTCOPY_WIRES_MAX 64 /* connections with memory after the switch; each break takes one or two */
 
 enum postcopy_phase {
