@@ -150,7 +150,7 @@ fail:
 static bool wait_for(struct await *await, const struct job *job, const struct await_ops *ops, void *opaque)
 {
     struct pollfd fds[] = { { .fd = job->done, .events = POLLIN }, { .fd = await->fd, .events = POLLIN } };
-    int64_t next_ns = clock_now_ns();
+    int64_t next_ns = clock_now_ns(), tick_ms = ops->tick_ms > 0 ? ops->tick_ms : TICK_MS;
     bool told = false;
 
     for (;;) {
@@ -165,8 +165,8 @@ static bool wait_for(struct await *await, const struct job *job, const struct aw
         if (left_ns <= 0) {
             if (ops->tick)
                 ops->tick(opaque);
-            next_ns = clock_now_ns() + TICK_MS * NS_PER_MS;
-            left_ns = TICK_MS * NS_PER_MS;
+            next_ns = clock_now_ns() + tick_ms * NS_PER_MS;
+            left_ns = tick_ms * NS_PER_MS;
         }
         if (poll(fds, 2, (int)(left_ns / NS_PER_MS) + 1) < 0 && errno != EINTR)
             return true;

@@ -31,6 +31,7 @@ void await_take(struct await *await);
 struct await_ops {
     int (*work)(void *opaque);       /* blocks; on a thread of its own */
     void (*tick)(void *opaque);      /* ten times a second, on the caller's thread; may be NULL */
+    int tick_ms;                     /* how often instead; 0: so often */
     void (*interrupt)(void *opaque); /* a signal came: make work return soon, on the caller's thread */
 };
 

@@ -9,6 +9,7 @@
 #include "help.h"
 #include "inspect.h"
 
+int bench_main(int argc, char **argv);
 int demo_main(int argc, char **argv);
 int send_main(int argc, char **argv);
 int recv_main(int argc, char **argv);
@@ -22,7 +23,7 @@ int options_main(int argc, char **argv);
 int help_main(int argc, char **argv);
 
 extern const struct args_command demo_form, send_form, recv_form, ctl_form, inspect_form, keys_psk_form, keys_x509_form,
-    keys_check_form, recover_form, explain_form, plan_form, schema_form, options_form, help_form;
+    keys_check_form, recover_form, explain_form, plan_form, schema_form, options_form, help_form, bench_form;
 
 /* All of them; a row without a name ends it. */
 extern const struct command commands[];

@@ -10,6 +10,7 @@ const struct command commands[] = {
     { "demo", "move a busy guest between two processes of this host, and report", demo_main, { &demo_form } },
     { "send", "move a running guest to a destination", send_main, { &send_form } },
     { "recv", "receive a guest, check every page of it, run it", recv_main, { &recv_form } },
+    { "bench", "measure migrations beside what the link can carry", bench_main, { &bench_form } },
     { "ctl", "speak to a running side by QMP: ask, steer, watch", ctl_main, { &ctl_form } },
     { "plan", "predict a migration, without one: go, or why not", plan_main, { &plan_form } },
     { "inspect", "what is in a migration stream, and where it is broken", inspect_main, { &inspect_form } },

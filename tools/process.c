@@ -19,16 +19,18 @@
 
 void process_init(struct process *process)
 {
-    *process = (struct process){ .fd = -1 };
+    *process = (struct process){ .fd = -1, .words = -1 };
 }
 
 /* In the child, between fork() and the new program. */
-static void become(const char *const argv[], pid_t parent, int events)
+static void become(const char *const argv[], pid_t parent, int events, int words)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent) /* it was gone before it could be tied to us */
         _exit(CANNOT_RUN);
     setpgid(0, 0); /* the terminal's ^C is the parent's: it says who is told first */
+    if (words >= 0)
+        dup2(words, STDERR_FILENO);
     if (fcntl(events, F_SETFD, 0) == 0)
         execv("/proc/self/exe", (char *const *)argv);
     _exit(CANNOT_RUN);
@@ -45,8 +47,7 @@ int process_start(struct process *process, const char *const argv[], struct ferr
         all[count] = argv[count];
         count++;
     }
-    process->line = malloc(PROCESS_LINE_BYTES);
-    if (!process->line || argv[count])
+    if (argv[count])
         return ferry_error_set(err, -ENOMEM, "no room for a process and its arguments");
     if (pipe2(fds, O_CLOEXEC) < 0)
         return ferry_error_set(err, -errno, "no pipe to a process: %s", strerror(errno));
@@ -56,7 +57,7 @@ int process_start(struct process *process, const char *const argv[], struct ferr
     all[count + 2] = NULL;
     process->pid = fork();
     if (process->pid == 0)
-        become(all, parent, fds[1]);
+        become(all, parent, fds[1], process->words);
     close(fds[1]);
     if (process->pid < 0) {
         process->pid = 0;
@@ -80,39 +81,27 @@ static void reap(struct process *process)
     process->fd = -1;
 }
 
-/* Every whole line in the buffer; what is left moves to its front. */
-static void take_lines(struct process *process, void (*event)(void *opaque, struct process *process, json_t *object),
-                       void *opaque)
+struct heard {
+    struct process *process;
+    void (*event)(void *opaque, struct process *process, json_t *object);
+    void *opaque;
+};
+
+static void hear(void *opaque, json_t *object)
 {
-    char *from = process->line, *end;
+    const struct heard *heard = opaque;
 
-    while ((end = memchr(from, '\n', process->bytes - (size_t)(from - process->line)))) {
-        json_t *object = json_loadb(from, (size_t)(end - from), 0, NULL);
-
-        if (object)
-            event(opaque, process, object);
-        json_decref(object);
-        from = end + 1;
-    }
-    process->bytes -= (size_t)(from - process->line);
-    memmove(process->line, from, process->bytes);
-    if (process->bytes == PROCESS_LINE_BYTES)
-        process->bytes = 0;
+    heard->event(heard->opaque, heard->process, object);
 }
 
 void process_read(struct process *process, void (*event)(void *opaque, struct process *process, json_t *object),
                   void *opaque)
 {
-    ssize_t got = read(process->fd, process->line + process->bytes, PROCESS_LINE_BYTES - process->bytes);
+    struct heard heard = { process, event, opaque };
+    ssize_t got = json_lines_read(&process->lines, process->fd, hear, &heard);
 
-    if (got < 0 && (errno == EINTR || errno == EAGAIN))
-        return;
-    if (got <= 0) {
+    if (got <= 0 && got != -EAGAIN)
         reap(process);
-        return;
-    }
-    process->bytes += (size_t)got;
-    take_lines(process, event, opaque);
 }
 
 void process_signal(const struct process *process, int number)
@@ -127,6 +116,6 @@ void process_close(struct process *process)
         process_signal(process, SIGKILL);
         reap(process);
     }
-    free(process->line);
+    json_lines_clear(&process->lines);
     process_init(process);
 }

@@ -9,20 +9,19 @@
 #ifndef TOOLS_PROCESS_H
 #define TOOLS_PROCESS_H
 
+#include "json_lines.h"
+
 #include <ferry/error.h>
-#include <jansson.h>
 #include <stdbool.h>
 #include <sys/types.h>
-
-#define PROCESS_LINE_BYTES 65536 /* longer ones are no report of ours */
 
 struct process {
     pid_t pid; /* 0: not running */
     int fd;    /* of its events; -1: none */
     bool ended;
     int exit_status; /* once ended; that of a killed one is EXIT_FAILED */
-    char *line;      /* begun, not yet whole */
-    size_t bytes;
+    int words;       /* where its stderr goes, borrowed; -1: to ours */
+    struct json_lines lines;
 };
 
 /* Nothing runs yet; process_close() is legal from here on. */

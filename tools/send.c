@@ -10,6 +10,7 @@
 
 static const struct args_row rows[] = {
     { "guest", "SPEC", "the guest to move (needed)" },
+    { "figures-every", "TIME", "how often an event tells how it goes [100ms]" },
     { "insecure", NULL, "let other machines read --metrics" },
     { NULL },
 };

@@ -72,6 +72,16 @@ static int open_events(struct side *side, struct ferry_error *err)
     return side->to.events ? 0 : ferry_error_set(err, -EINVAL, "--events: %s", strerror(errno));
 }
 
+static int check_figures(const struct side *side, struct ferry_error *err)
+{
+    uint64_t ns;
+    int ret = args_time(side->args, "figures-every", 0, &ns, err);
+
+    if (ret == 0 && args_value(side->args, "figures-every") && ns < NS_PER_MS)
+        return ferry_error_set(err, -EINVAL, "--figures-every: less than 1 ms would measure nothing but itself");
+    return ret;
+}
+
 static int open_json(struct side *side, struct ferry_error *err)
 {
     const char *path = args_value(side->args, "json");
@@ -110,6 +120,8 @@ static int set_up(struct side *side, struct ferry_error *err)
         ret = open_events(side, err);
     if (ret == 0)
         ret = open_json(side, err);
+    if (ret == 0)
+        ret = check_figures(side, err);
     if (ret < 0)
         return ret;
     side->steps = steps_new(args_options_to_change(side->args), side->report.side, err);
@@ -271,11 +283,14 @@ static void wait_interrupt(void *opaque)
 
 int side_migrate(struct side *side, struct ferry_error *err)
 {
-    static const struct await_ops ops = { .work = wait_work, .tick = wait_tick, .interrupt = wait_interrupt };
-    int ret;
+    struct await_ops ops = { .work = wait_work, .tick = wait_tick, .interrupt = wait_interrupt };
+    uint64_t every_ns = 0;
+    int ret = args_time(side->args, "figures-every", 0, &every_ns, err);
 
+    ops.tick_ms = args_ms(every_ns);
     side_qmp_attach(side);
-    ret = await_run(side->await, &ops, side, err);
+    if (ret == 0)
+        ret = await_run(side->await, &ops, side, err);
     progress_clear(side->to.progress);
     if (ret == -EOWNERDEAD)
         ret = lease_wait(side, &side->made.err);

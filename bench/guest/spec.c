@@ -169,6 +169,11 @@ static const struct spec_row *find_row(const char *key)
     return NULL;
 }
 
+bool spec_has_key(const char *key)
+{
+    return find_row(key) != NULL;
+}
+
 /* One "key=value"; @seen has a bit per row. */
 static int parse_pair(char *pair, struct guest_spec *spec, unsigned *seen, struct ferry_error *err)
 {

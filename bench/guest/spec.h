@@ -70,6 +70,9 @@ struct guest_spec {
 /* @text: "key=value,..."; NULL or empty: all defaults.  *spec is set only on 0, and has passed spec_check(). */
 int spec_parse(const char *text, struct guest_spec *spec, struct ferry_error *err);
 
+/* Is there such a key? */
+bool spec_has_key(const char *key);
+
 /* Whether every member is within its bounds and they go together, wherever they came from. */
 int spec_check(const struct guest_spec *spec, struct ferry_error *err);
 

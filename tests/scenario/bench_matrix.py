@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# bench_matrix.py - `ferry bench`: a matrix runs, is killed in the middle and resumed, and its page has what it promises
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import unittest
+from html.parser import HTMLParser
+
+from ferry import DONE, FAILED, FERRY, PATIENCE, USAGE, Case, missing, run
+
+SMALL = ("size=8MiB", "--ceiling", "50ms", "--warm-up", "0")
+POINT = {"status", "ram", "now", "duration", "downtime", "downtime_expected", "setup_time", "throttle_pcent"}
+RAM = {"transferred_bytes", "remaining_bytes", "total_bytes", "duplicate_pages", "skipped_pages", "normal_pages",
+       "normal_bytes", "dirty_rate_pps", "transfer_rate_mbs", "iterations"}
+VOID = {"meta", "path", "rect"}
+
+
+class Page(HTMLParser):
+    """Counts elements, and refuses what is not closed in its order."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.seen, self.loads, self.words = [], {}, [], []
+        self.feed(text)
+        self.close()
+        assert not self.open, self.open
+
+    def handle_starttag(self, tag, attributes):
+        self.seen[tag] = self.seen.get(tag, 0) + 1
+        self.loads += [value for name, value in attributes if name in ("src", "href")]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.seen[tag] = self.seen.get(tag, 0) + 1
+
+    def handle_endtag(self, tag):
+        while self.open and self.open[-1] != tag and self.open[-1] in ("td", "th", "tr"):
+            self.open.pop()
+        assert self.open and self.open.pop() == tag, tag
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+
+class Bench(Case):
+    def setUp(self):
+        super().setUp()
+        self.file = self.path("b.jsonl")
+
+    def lines(self):
+        with open(self.file, encoding="utf-8") as file:
+            return [json.loads(line) for line in file]
+
+    def page(self):
+        with open(self.path("b.html"), encoding="utf-8") as file:
+            return file.read()
+
+    def bench(self, *argv):
+        return run("bench", *argv, "--json", self.file)
+
+    def runs(self):
+        return sorted((line["row"], line["run"]) for line in self.lines()[1:])
+
+    def test_a_matrix_gives_a_table_lines_and_a_page(self):
+        status, out, err = self.bench("--local", *SMALL, "channels=0,2", "tls=off,on", "--repetitions", "2")
+        self.assertEqual(status, DONE, err)
+        self.assertEqual(self.runs(), [(row, run) for row in range(4) for run in range(2)])
+        for line in self.lines()[1:]:
+            self.assertEqual(line["status"], "completed")
+            verify = line["destination"]["verify"]
+            self.assertEqual((verify["mismatched"], verify["lost-writes"]), (0, 0))
+            self.assertGreater(line["ceiling"]["one"], 0)
+            self.assertGreater(line["ceiling"]["streams"], 0)
+            self.assertEqual("cipher" in line["ceiling"], line["settings"]["tls"] == "on")
+            self.assertEqual("tls" in line["source"]["channels"][0], line["settings"]["tls"] == "on")
+            self.assertEqual(len(line["source"]["channels"]), 1 + int(line["settings"]["channels"]))
+            self.assertGreater(len(line["rounds"]), 0)
+            for point in line["progress_history"]:
+                self.assertEqual((set(point), set(point["ram"])), (POINT, RAM))
+        self.assertEqual(len(re.findall(r"^channels=[02] tls=o\S+ ", out, re.M)), 4, out)
+        page = Page(self.page())
+        self.assertEqual(page.loads, [])
+        self.assertNotIn("script", page.seen)
+        self.assertEqual(page.seen["svg"], 4 + 4)  # of all rows, and of each row
+        self.assertEqual(page.seen["details"], page.seen["figure"])
+        self.assertNotRegex(self.page(), r"\b(nan|inf)\b")
+
+    def test_rows_are_shuffled_the_same_way_for_the_same_seed(self):
+        orders = []
+        for seed in "1", "1", "2":
+            status, _, err = self.bench("--local", *SMALL, "zero=0%,10%,20%,30%,40%,50%", "--repetitions", "1", "--seed",
+                                        seed, "--ceiling", "0")
+            self.assertEqual(status, DONE, err)
+            orders.append([line["row"] for line in self.lines()[1:]])
+            os.remove(self.file)
+        self.assertEqual(orders[0], orders[1])
+        self.assertNotEqual(orders[0], orders[2])
+        self.assertEqual(sorted(orders[0]), sorted(orders[2]))
+
+    def killed(self, number):
+        """A bench that has done two runs at least, but not all, when it is killed."""
+        bench = subprocess.Popen([FERRY, "bench", "--local", *SMALL, "channels=0,1,2,3", "--repetitions", "50", "--json",
+                                  self.file], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                 stderr=subprocess.PIPE, text=True)
+        self.addCleanup(bench.stderr.close)
+        for _ in range(2):
+            self.assertIn("run ", bench.stderr.readline())
+        bench.send_signal(number)
+        words = bench.stderr.read()
+        return bench.wait(PATIENCE), words
+
+    def test_killed_in_the_middle_and_resumed(self):
+        self.assertEqual(self.killed(signal.SIGKILL)[0], -signal.SIGKILL)
+        before = self.runs()
+        self.assertGreaterEqual(len(before), 2)
+        with open(self.file, "a", encoding="utf-8") as file:
+            file.write('{"row": 0, "half')
+        status, _, err = run("bench", "--resume", self.file, "--time-limit", "500ms")
+        self.assertEqual(status, DONE, err)
+        self.assertIn("the time is over", err)
+        after = self.runs()
+        self.assertEqual(len(set(after)), len(after))
+        self.assertLess(set(before), set(after))
+        self.assertTrue(self.page())
+
+    def test_interrupted_it_keeps_what_is_done_and_says_how_to_go_on(self):
+        status, words = self.killed(signal.SIGINT)
+        self.assertEqual(status, FAILED, words)
+        self.assertIn(f"ferry bench --resume {self.file}", words)
+        self.assertGreaterEqual(len(self.runs()), 2)
+        self.assertTrue(self.page())
+
+    def test_a_row_that_fails_is_told_and_the_rest_goes_on(self):
+        status, out, err = self.bench("--local", *SMALL, "dirty=0,unlimited", "give-up-after=1", "downtime-limit=1ms",
+                                      "max-bandwidth=8MiB/s", "--repetitions", "1")
+        self.assertEqual(status, FAILED, err)
+        by = {line["settings"]["dirty"]: line for line in self.lines()[1:]}
+        self.assertEqual((by["0"]["status"], by["unlimited"]["status"]), ("completed", "failed"))
+        self.assertIn("failed: dirty=unlimited: run 1: ", out)
+        self.assertIn("Failed runs", self.page())
+
+    def test_a_bench_served_elsewhere(self):
+        name = f"unix:@ferry-bench-test-{os.getpid()}"
+        server = subprocess.Popen([FERRY, "bench", "--serve", name], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                                  text=True)
+        self.addCleanup(server.stderr.close)
+        self.addCleanup(server.wait, PATIENCE)
+        self.addCleanup(server.terminate)
+        self.assertIn("listening on ", server.stderr.readline())
+        for _ in range(2):
+            status, _, err = self.bench(name, *SMALL, "tls=on", "--repetitions", "1")
+            self.assertEqual(status, DONE, err)
+            self.assertEqual(self.lines()[1]["status"], "completed")
+            os.remove(self.file)
+        status, _, err = self.bench(name, *SMALL, "via=unix")
+        self.assertEqual(status, USAGE)
+
+    def test_what_cannot_be_measured_is_refused_before_anything_runs(self):
+        for argv, word in (((), "--local"), (("--local", "colour=red"), "colour"), (("--local", "size=much"), "much"),
+                           (("--local", "channels=2", "channels=3"), "twice"), (("--local", "journal=x"), "journal"),
+                           (("--local", "tls=maybe"), "maybe"), (("--local", "--repetitions", "0"), "repetitions"),
+                           (("--resume", self.path("none")), "none"), (("--local", "tcp:127.0.0.1:1"), "both")):
+            with self.subTest(argv):
+                status, out, err = run("bench", *argv)
+                self.assertEqual((status, out), (USAGE, ""), err)
+                self.assertIn(word, err)
+        self.assertFalse(os.path.exists(self.file))
+
+    def test_a_matrix_of_a_file(self):
+        with open(self.path("m.json"), "w", encoding="utf-8") as file:
+            json.dump({"channels": [0, 1], "dirty": "1MiB/s", "prefault": False}, file)
+        status, _, err = self.bench("--local", *SMALL, "--matrix", self.path("m.json"), "--repetitions", "1")
+        self.assertEqual(status, DONE, err)
+        self.assertEqual(self.lines()[0]["axes"], {"size": ["8MiB"], "channels": ["0", "1"], "dirty": ["1MiB/s"],
+                                                   "prefault": ["off"]})
+
+    def test_nothing_that_was_measured_is_written_over(self):
+        with open(self.file, "w", encoding="utf-8") as file:
+            file.write("dear figures\n")
+        status, _, err = self.bench("--local", *SMALL)
+        self.assertEqual(status, USAGE)
+        self.assertIn("is there already", err)
+        status, _, err = run("bench", "--resume", self.file)
+        self.assertEqual(status, USAGE, err)
+        with open(self.file, encoding="utf-8") as file:
+            self.assertEqual(file.read(), "dear figures\n")
+
+    def test_the_page_in_a_browser(self):
+        """Optional: only where one is installed."""
+        browser = shutil.which("chromium")
+        if not browser:
+            print("SKIP: needs tools: chromium to look at the page", flush=True)
+            return
+        self.assertEqual(self.bench("--local", *SMALL, "channels=0,2", "--repetitions", "1")[0], DONE)
+        for width in 1280, 400:
+            shot = self.path(f"{width}.png")
+            done = subprocess.run([browser, "--headless=new", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr",
+                                   f"--user-data-dir={self.path('profile')}", f"--window-size={width},2000",
+                                   f"--screenshot={shot}", "file://" + self.path("b.html")], capture_output=True,
+                                  text=True, timeout=PATIENCE)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertNotIn("CONSOLE", done.stderr)
+            self.assertGreater(os.path.getsize(shot), 20000)
+
+
+if __name__ == "__main__":
+    if missing("userfaultfd"):
+        sys.exit(77)
+    unittest.main(verbosity=2)
