@@ -155,6 +155,36 @@ static void postcopy_may_begin_at_once(void **state)
     staged_clear(&staged);
 }
 
+/* A page that was taken and then asked for is not behind many others. */
+static void little_is_in_hand_where_the_background_is_limited(void **state)
+{
+    struct page_terms terms = usual_terms(&packet_v2);
+    struct page_figures before, after;
+    struct scene scene;
+    struct staged staged;
+
+    terms.limit = ratelimit_new(RATELIMIT_UNLIMITED);
+    assert_non_null(terms.limit);
+    scene_make(&scene, 1, NULL, false);
+    scene_start(&scene, &terms);
+    round_succeeds(&scene);
+    for (unsigned page = 1000; page < 1040; page++)
+        guest_write(&scene.guest, 1, page, 1 + page);
+    assert_int_equal(stand_still(&scene, &staged), 40);
+    ratelimit_set(terms.limit, 2 * 1000 * FERRY_PAGE_BYTES);
+    page_senders_figures(scene.senders, 0, &before);
+    begin_background(&scene);
+    assert_int_equal(listen(&scene, &staged, NULL), 0);
+    await_background(&scene);
+    page_senders_figures(scene.senders, 0, &after);
+    assert_int_equal(after.packets - before.packets, 1 + 20); /* SYNC, and two pages each */
+    end_succeeds(&scene);
+    staged_assert_once(&staged);
+    scene_clear(&scene);
+    staged_clear(&staged);
+    ratelimit_free(terms.limit);
+}
+
 /* The source is ahead: its pages wait behind the sync until their placers are there. */
 static void nothing_is_placed_before_the_destination_listens(void **state)
 {
@@ -269,6 +299,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_missing_page_comes_once_whatever_the_codec),
         cmocka_unit_test(postcopy_may_begin_at_once),
+        cmocka_unit_test(little_is_in_hand_where_the_background_is_limited),
         cmocka_unit_test(nothing_is_placed_before_the_destination_listens),
         cmocka_unit_test(a_damaged_page_is_refused_at_once_and_not_placed),
         cmocka_unit_test(what_was_damaged_before_must_come_again),

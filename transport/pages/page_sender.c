@@ -194,6 +194,17 @@ static int take_up_codec(struct page_sender *sender, struct ferry_error *err)
     return page_encoder_switch(&sender->encoder, wanted, sender->codec->deltas, err);
 }
 
+/* In postcopy: what is in hand when it is asked for goes in its turn, so it is no more than the limit passes in a
+ * millisecond. */
+static unsigned prompt_limit(const struct page_sender *sender)
+{
+    unsigned most = sender->terms.batch_pages < BATCH_PAGES ? sender->terms.batch_pages : BATCH_PAGES;
+    uint64_t rate = sender->terms.limit ? ratelimit_get(sender->terms.limit) : RATELIMIT_UNLIMITED;
+    uint64_t pages = rate / 1000 / FERRY_PAGE_BYTES;
+
+    return pages == 0 ? 1 : pages < most ? (unsigned)pages : most;
+}
+
 /* Large packets take less of both processors.  Codecs want what they read in the cache, and a short round all channels
  * at work. */
 static unsigned batch_limit(const struct page_sender *sender)
@@ -208,7 +219,7 @@ static int take_batch(struct page_sender *sender, bool *more, struct ferry_error
 {
     int ret = take_up_codec(sender, err);
 
-    sender->batch.limit = batch_limit(sender);
+    sender->batch.limit = sender->postcopy ? prompt_limit(sender) : batch_limit(sender);
     *more = ret == 0 && walk_take(sender->walk, &sender->claim, &sender->batch);
     return ret;
 }
@@ -227,7 +238,7 @@ static int send_batch(struct page_sender *sender, struct ferry_error *err)
     ret = put_pages(sender, ret > 0, err);
     count(sender, packet);
     sender->quiet_pages += (unsigned)packet->zero_pages;
-    if (ret == 0 && sender->quiet_pages >= QUIET_PAGES)
+    if (ret == 0 && (sender->quiet_pages >= QUIET_PAGES || sender->postcopy))
         ret = flush(sender, err);
     return ret < 0 ? ret : ferry_writer_status(sender->writer, err);
 }

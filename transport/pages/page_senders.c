@@ -92,6 +92,7 @@ static bool await_round(struct page_senders *senders, struct sender_thread *thre
     go = !senders->quit;
     sender->round = senders->round;
     sender->is_long = senders->is_long;
+    sender->postcopy = senders->postcopy;
     sender->afresh = senders->rounds == 1 || senders->postcopy;
     pthread_mutex_unlock(&senders->lock);
     return go;
