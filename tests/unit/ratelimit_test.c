@@ -49,6 +49,29 @@ static void no_window_exceeds_the_limit(void **state)
     ratelimit_free(limit);
 }
 
+/* What is charged is made up for before the next draw, but only so much of it that others come to their turn. */
+static void what_was_charged_is_made_up_for(void **state)
+{
+    const uint64_t rate = 10u << 20;
+    struct ratelimit *limit = ratelimit_new(rate);
+    int64_t began = clock_now_ns();
+
+    ratelimit_charge(limit, rate / 20); /* what 50 ms bring, of which 5 ms may have been there */
+    assert_true(ratelimit_draw(limit, RATELIMIT_PAGES, 4096) > 0);
+    assert_true(clock_now_ns() - began >= 44 * NS_PER_MS);
+
+    began = clock_now_ns();
+    ratelimit_charge(limit, 1u << 30); /* 102 s */
+    assert_true(ratelimit_draw(limit, RATELIMIT_PAGES, 4096) > 0);
+    assert_true(clock_now_ns() - began >= 90 * NS_PER_MS);
+    assert_true(clock_now_ns() - began < 60 * NS_PER_SEC);
+
+    ratelimit_set(limit, RATELIMIT_UNLIMITED);
+    ratelimit_charge(limit, 1u << 30);
+    assert_int_equal(ratelimit_draw(limit, RATELIMIT_PAGES, 1u << 20), 1u << 20);
+    ratelimit_free(limit);
+}
+
 static void unlimited_grants_everything_at_once(void **state)
 {
     struct ratelimit *limit = ratelimit_new(RATELIMIT_UNLIMITED);
@@ -242,6 +265,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_window_exceeds_the_limit),
+        cmocka_unit_test(what_was_charged_is_made_up_for),
         cmocka_unit_test(unlimited_grants_everything_at_once),
         cmocka_unit_test(a_new_limit_wakes_those_who_wait),
         cmocka_unit_test(release_wakes_those_who_wait),

@@ -98,6 +98,44 @@ static void messages_are_what_qemu_sends(void **state)
     free(message);
 }
 
+static void a_request_names_its_block_or_the_last_one(void **state)
+{
+    struct return_path_message *message = malloc(sizeof(*message));
+    struct ferry_channel *pair[2];
+    struct ferry_reader *here, *there;
+    struct return_path *path;
+    char name[257];
+
+    memset(name, 'x', 256);
+    name[256] = '\0';
+    assert_int_equal(ferry_channel_pair(pair, NULL), 0);
+    here = ferry_reader_new(pair[0], NULL);
+    there = ferry_reader_new(pair[1], NULL);
+    path = return_path_open(there, NULL);
+    assert_int_equal(return_path_request(path, name, 0, 4096, NULL), -EINVAL);
+    assert_int_equal(return_path_request(path, "pc.ram", 0x5000, 0x1000, NULL), 0);
+    assert_int_equal(return_path_request(path, NULL, UINT64_C(0x1234567000), 0x40000000, NULL), 0);
+    assert_int_equal(return_path_request(path, name + 1, 0, 0x1000, NULL), 0);
+
+    assert_int_equal(return_path_get(here, message), 0);
+    assert_int_equal(message->type, RETURN_PATH_REQ_PAGES_ID);
+    assert_string_equal(message->block, "pc.ram");
+    assert_int_equal(message->counter, 0x5000);
+    assert_int_equal(message->length, 0x1000);
+    assert_int_equal(return_path_get(here, message), 0);
+    assert_int_equal(message->type, RETURN_PATH_REQ_PAGES);
+    assert_int_equal(message->counter, UINT64_C(0x1234567000));
+    assert_int_equal(message->length, 0x40000000);
+    assert_int_equal(return_path_get(here, message), 0);
+    assert_string_equal(message->block, name + 1);
+    return_path_free(path);
+    ferry_reader_free(here);
+    ferry_reader_free(there);
+    ferry_channel_unref(pair[0]);
+    ferry_channel_unref(pair[1]);
+    free(message);
+}
+
 static void a_destination_declines_with_the_token_alone(void **state)
 {
     static const uint8_t token[RETURN_PATH_TOKEN_BYTES] = "0123456789abcdef";
@@ -159,6 +197,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(two_senders_never_interleave),
         cmocka_unit_test(messages_are_what_qemu_sends),
+        cmocka_unit_test(a_request_names_its_block_or_the_last_one),
         cmocka_unit_test(a_destination_declines_with_the_token_alone),
         cmocka_unit_test(every_length_is_held_to_its_bounds),
     };
