@@ -56,23 +56,31 @@ static unsigned steepest(const struct dirtying_sample *samples, unsigned count, 
     return best;
 }
 
+/* How much there still is at the last slope: all, as long as that is as steep as the first; the more the curve has
+ * bent, the sooner it will be flat. */
+static double last_bytes(double rate, double first, double seconds)
+{
+    double bent = first > 0 ? 1 - rate / first : 0;
+
+    return bent < 0.2 ? INFINITY : 2 * rate * seconds / bent;
+}
+
 void dirtying_fit(struct dirtying *dirtying, const struct dirtying_sample *samples, unsigned count, double all_bytes)
 {
-    double rate, next, left = all_bytes;
+    double first, rate, next, left = all_bytes;
+    unsigned at;
 
     dirtying->count = 0;
     if (count == 0)
         return;
-    for (unsigned at = steepest(samples, count, -1, &rate); dirtying->count + 1 < DIRTYING_PARTS; rate = next) {
-        unsigned behind = at + 1 < count ? steepest(samples, count, (int)at, &next) : at;
-        double bytes;
+    at = steepest(samples, count, -1, &rate);
+    for (first = rate; at + 1 < count && dirtying->count + 1 < DIRTYING_PARTS; rate = next) {
+        unsigned behind = steepest(samples, count, (int)at, &next);
+        double bytes = (rate - next) * samples[at].seconds;
 
-        if (behind == at)
-            break;
-        bytes = (rate - next) * samples[at].seconds;
         (void)!dirtying_add(dirtying, bytes, rate - next, true);
         left -= bytes > 0 ? bytes : 0;
         at = behind;
     }
-    (void)!dirtying_add(dirtying, left, rate, true);
+    (void)!dirtying_add(dirtying, fmin(left, last_bytes(rate, first, samples[at].seconds)), rate, true);
 }

@@ -46,8 +46,8 @@ struct dirtying_sample {
 /**
  * dirtying_fit() - the curve through samples, shortest first, of a guest of so many bytes
  *
- * Straight from one to the next, and on as before the last until all is dirty.  What bends upwards is noise: samples
- * that lie below a line between two others do not count.
+ * Straight from one to the next, and on as before the last: until all is dirty, or less far, the more it has bent. What
+ * bends upwards is noise: samples that lie below a line between two others do not count.
  */
 void dirtying_fit(struct dirtying *dirtying, const struct dirtying_sample *samples, unsigned count, double all_bytes);
 

@@ -36,7 +36,7 @@ struct run {
 #define SETUP_TRIPS     6     /* hello, manifest, page channels, the first ping */
 #define SYNC_SEC        100e-6
 #define SYNC_SEC_PER_TB 0.01 /* the dirty log of a terabyte */
-#define SWITCH_SEC      3e-3 /* threads that stop and start, devices, the last check */
+#define SWITCH_SEC      6e-3 /* threads that stop and start, devices, the last check */
 
 void sim_costs(struct sim_terms *terms)
 {
@@ -95,6 +95,13 @@ static double let_write(struct run *run, double sec)
     return written;
 }
 
+/* The share that is written in both of two windows.  Who goes through its memory in order comes by again only after the
+ * rest. */
+static double in_both(const struct dirtying_part *part, double before, double now)
+{
+    return part->in_order ? fmax(0, before + now - 1) : before * now;
+}
+
 static void hold(struct run *run)
 {
     const struct dirtying *writes = &run->terms->guest.writes;
@@ -105,7 +112,7 @@ static void hold(struct run *run)
         struct part *part = &run->part[i];
 
         if (over) {
-            part->hot = part->now * part->before;
+            part->hot = in_both(&writes->part[i], part->before, part->now);
             part->before = part->now;
             part->now = 0;
         }
