@@ -20,11 +20,12 @@ struct qmp_link {
     struct qmp_text text;
     char *out; /* owned */
     size_t out_at, out_bytes, out_room;
-    bool agreed;  /* qmp_capabilities has come */
-    bool oob;     /* with "oob" in it */
-    bool closing; /* hang up when all has gone */
-    bool broken;  /* hang up now */
-    char *unread; /* bytes that came, of which no request was made yet; owned */
+    bool agreed;            /* qmp_capabilities has come */
+    bool oob;               /* with "oob" in it */
+    bool closing;           /* hang up when all has gone */
+    bool broken;            /* hang up now */
+    int64_t modest_from_ns; /* when it has its turn before others again */
+    char *unread;           /* bytes that came, of which no request was made yet; owned */
     size_t unread_at, unread_bytes;
 };
 

@@ -17,6 +17,7 @@
 
 #define SHARE        50 /* of a processor: one part of so many */
 #define BURST_NS     (20 * NS_PER_MS)
+#define MODESTY      1000
 #define EVENTS_MAX   1024 /* not yet told; more are let fall */
 #define ACCEPTS_MAX  16   /* in one turn */
 #define FAREWELL_NS  (500 * NS_PER_MS)
@@ -152,13 +153,14 @@ static int64_t thread_cpu_ns(void)
     return now.tv_sec * NS_PER_SEC + now.tv_nsec;
 }
 
-/* What has been earned since. */
-static void earn(struct qmp_server *server)
+/* What has been earned since, less what was used. */
+static void charge(struct qmp_server *server, int64_t *used_ns)
 {
-    int64_t now_ns = clock_now_ns();
+    int64_t now_ns = clock_now_ns(), cpu_ns = thread_cpu_ns();
 
-    server->credit_ns += (now_ns - server->credit_at_ns) / SHARE;
+    server->credit_ns += (now_ns - server->credit_at_ns) / SHARE - (cpu_ns - *used_ns);
     server->credit_at_ns = now_ns;
+    *used_ns = cpu_ns;
     if (server->credit_ns > BURST_NS)
         server->credit_ns = BURST_NS;
 }
@@ -168,28 +170,46 @@ static bool has_unread(const struct qmp_link *link)
     return link->unread_at < link->unread_bytes && qmp_link_listens(link);
 }
 
-/* A turn for each that is ready, from where the last round ended, while there is credit. */
-static void hear(struct qmp_server *server, const struct pollfd *polled, unsigned count)
+/* One turn; who used much waits behind those who did not, for MODESTY times as long. */
+static void give_turn(struct qmp_server *server, struct qmp_link *link, short ready)
 {
     int64_t from_ns = thread_cpu_ns();
+
+    if ((ready & (POLLERR | POLLHUP)) && !qmp_link_listens(link))
+        link->broken = true;
+    if (link->broken || (!ready && !has_unread(link)))
+        return;
+    if (qmp_link_listens(link))
+        qmp_link_read(link, answer, server);
+    qmp_link_write(link);
+    link->modest_from_ns = clock_now_ns() + MODESTY * (thread_cpu_ns() - from_ns);
+}
+
+/* Those who have agreed and used little lately, or all others, from where the last round ended.  False: enough. */
+static bool hear_some(struct qmp_server *server, const struct pollfd *polled, unsigned count, bool modest)
+{
+    int64_t from_ns = thread_cpu_ns(), now_ns = clock_now_ns();
 
     for (unsigned i = 0; i < count; i++) {
         unsigned at = (server->turn + i) % count;
         struct qmp_link *link = server->links[at];
-        short ready = polled[at].revents;
 
+        if ((link->agreed && now_ns >= link->modest_from_ns) != modest)
+            continue;
         if (thread_cpu_ns() - from_ns > BURST_NS / 4) {
             server->turn = at;
-            break;
+            return false;
         }
-        if ((ready & (POLLERR | POLLHUP)) && !qmp_link_listens(link))
-            link->broken = true;
-        if (!link->broken && (ready || has_unread(link))) {
-            if (qmp_link_listens(link))
-                qmp_link_read(link, answer, server);
-            qmp_link_write(link);
-        }
+        give_turn(server, link, polled[at].revents);
     }
+    return true;
+}
+
+/* A turn for each that is ready, while there is credit. */
+static void hear(struct qmp_server *server, const struct pollfd *polled, unsigned count)
+{
+    if (hear_some(server, polled, count, true))
+        hear_some(server, polled, count, false);
     for (unsigned i = server->count; i-- > 0;)
         if (server->links[i]->broken)
             drop(server, i);
@@ -241,24 +261,23 @@ static void *serve(void *opaque)
 {
     struct qmp_server *server = opaque;
     struct pollfd polled[POLLED_FIRST + QMP_CLIENTS_MAX];
+    int64_t used_ns;
 
     server->credit_ns = BURST_NS;
     server->credit_at_ns = clock_now_ns();
+    used_ns = thread_cpu_ns();
     while (tell_events(server)) {
         unsigned clients = prepare(server, polled);
-        int64_t used_ns;
 
-        earn(server);
+        charge(server, &used_ns); /* for all of a round: looking at many costs as much as answering them */
         if (poll(polled, server->credit_ns < 0 ? 1 : POLLED_FIRST + clients, wait_ms(server, clients)) < 0)
             continue;
-        earn(server);
-        used_ns = thread_cpu_ns();
+        charge(server, &used_ns);
         if (server->credit_ns >= 0) {
             hear(server, polled + POLLED_FIRST, clients);
             if (polled[1].revents)
                 meet(server);
         }
-        server->credit_ns -= thread_cpu_ns() - used_ns;
     }
     farewell(server);
     return NULL;
