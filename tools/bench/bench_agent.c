@@ -79,6 +79,8 @@ static int start_child(struct agent *agent, const json_t *request, struct ferry_
     const json_t *settings = json_object_get(request, "settings");
     const char *guest = json_string_value(json_object_get(request, "guest"));
     const char *key = json_string_value(json_object_get(request, "key"));
+    /* Whether other machines may come was settled when they could reach the agent. */
+    const char *const more[] = { RUN_ON, key ? NULL : "--insecure", NULL };
     char uri[256];
     int ret = 0;
 
@@ -92,7 +94,7 @@ static int start_child(struct agent *agent, const json_t *request, struct ferry_
     if (ret < 0)
         return ret;
     place(agent, request, uri, sizeof(uri));
-    return bench_child_start(&agent->child, "recv", uri, guest, settings, key ? agent->key.path : NULL, RUN_ON, err);
+    return bench_child_start(&agent->child, "recv", uri, guest, settings, key ? agent->key.path : NULL, more, err);
 }
 
 static void end_child(struct agent *agent)

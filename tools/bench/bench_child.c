@@ -39,7 +39,7 @@ static int add_settings(const json_t *settings, char words[SETTINGS_MAX][WORD_BY
 }
 
 int bench_child_start(struct bench_child *child, const char *verb, const char *uri, const char *guest,
-                      const json_t *settings, const char *key, const char *more, struct ferry_error *err)
+                      const json_t *settings, const char *key, const char *const more[], struct ferry_error *err)
 {
     char words[SETTINGS_MAX][WORD_BYTES], creds[WORD_BYTES];
     const char *argv[WORDS_MAX + 4] = { "ferry", verb, uri, "--guest", guest, "--quiet" };
@@ -53,8 +53,8 @@ int bench_child_start(struct bench_child *child, const char *verb, const char *u
         snprintf(creds, sizeof(creds), "--tls-creds=%s", key);
         argv[count++] = creds;
     }
-    if (more)
-        argv[count++] = more;
+    for (int i = 0; more[i]; i++)
+        argv[count++] = more[i];
     child->words_fd = memfd_create("words", MFD_CLOEXEC);
     if (child->words_fd < 0)
         return ferry_error_set(err, -errno, "no file for the words of a process: %s", strerror(errno));

@@ -19,10 +19,10 @@ void bench_child_init(struct bench_child *child);
  * bench_child_start() - `ferry VERB URI --guest GUEST ...` with the settings of a row
  * @settings: of these, what are options of a migration
  * @key: of tls-creds; NULL: not encrypted
- * @more: one more word, perhaps; NULL: none
+ * @more: further words, ended by NULL; at most two
  */
 int bench_child_start(struct bench_child *child, const char *verb, const char *uri, const char *guest,
-                      const json_t *settings, const char *key, const char *more, struct ferry_error *err);
+                      const json_t *settings, const char *key, const char *const more[], struct ferry_error *err);
 
 /* The first line of what it wrote to stderr.  Returns @to. */
 char *bench_child_words(const struct bench_child *child, char to[CHILD_WORDS_BYTES]);

@@ -20,6 +20,7 @@
 
 #define CONNECT_NS    (5 * NS_PER_SEC)
 #define ANSWER_NS     (20 * NS_PER_SEC)
+#define BUSY_NS       (15 * NS_PER_SEC)
 #define ADDRESSES_MAX 8
 
 void bench_peer_init(struct bench_peer *peer)
@@ -82,7 +83,7 @@ static int start_agent(struct bench_peer *peer, struct ferry_error *err)
     return ferry_error_set(err, -errno, "no process for the other end: %s", strerror(errno));
 }
 
-int bench_peer_open(struct bench_peer *peer, const char *uri, struct ferry_error *err)
+static int open_once(struct bench_peer *peer, const char *uri, struct ferry_error *err)
 {
     int ret = 0;
 
@@ -104,6 +105,19 @@ int bench_peer_open(struct bench_peer *peer, const char *uri, struct ferry_error
         bench_peer_close(peer);
     }
     return ret < 0 ? ret : 0;
+}
+
+int bench_peer_open(struct bench_peer *peer, const char *uri, struct ferry_error *err)
+{
+    int64_t deadline_ns = clock_now_ns() + BUSY_NS;
+    int ret = open_once(peer, uri, err);
+
+    /* A bench that was killed may still be served for a moment. */
+    while (ret == -EREMOTEIO && clock_now_ns() < deadline_ns) {
+        clock_sleep_until_ns(clock_now_ns() + NS_PER_SEC / 2);
+        ret = open_once(peer, uri, err);
+    }
+    return ret;
 }
 
 int bench_peer_send(struct bench_peer *peer, json_t *request, struct ferry_error *err)

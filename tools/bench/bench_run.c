@@ -100,13 +100,14 @@ static int measure_ceilings(struct bench_setup *setup, const json_t *settings, j
 static void start_source(struct run *run, const char *address)
 {
     const char *key = is_encrypted(run->settings) ? run->setup->key.path : NULL;
+    static const char *const more[] = { FIGURES_EVERY, NULL };
     char guest[512];
 
     if (run->source_started)
         return;
     run->source_started = true;
     matrix_guest(run->settings, guest, sizeof(guest));
-    if (bench_child_start(&run->source, "send", address, guest, run->settings, key, FIGURES_EVERY, &run->err) < 0)
+    if (bench_child_start(&run->source, "send", address, guest, run->settings, key, more, &run->err) < 0)
         run->deadline_ns = clock_now_ns();
 }
 
