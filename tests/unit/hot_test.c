@@ -105,11 +105,27 @@ static void short_rounds_are_one_window(void **state)
     assert_int_equal(hot_count(fixture->hot, &fixture->dirty), 0);
 }
 
+static void what_is_not_written_any_more_does_not_wait_for_the_switch(void **state)
+{
+    struct fixture *fixture = *state;
+
+    for (int i = 0; i < 2; i++) {
+        write_pages(fixture, 0, 10);
+        hot_judge(fixture->hot);
+    }
+    hot_hold(fixture->hot, &fixture->dirty);
+    write_pages(fixture, 4, 2);
+    hot_cool(fixture->hot);
+    assert_int_equal(hot_hold(fixture->hot, &fixture->dirty), 2);
+    assert_int_equal(fixture->dirty.count, 8);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(once_is_not_hot_twice_is, make, unmake),
         cmocka_unit_test_setup_teardown(what_waited_is_dirty_again_after_a_sync, make, unmake),
+        cmocka_unit_test_setup_teardown(what_is_not_written_any_more_does_not_wait_for_the_switch, make, unmake),
         cmocka_unit_test_setup_teardown(short_rounds_are_one_window, make, unmake),
     };
 

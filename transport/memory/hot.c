@@ -84,6 +84,13 @@ void hot_judge(struct hot_pages *hot)
     }
 }
 
+void hot_cool(struct hot_pages *hot)
+{
+    for (unsigned n = 0; n < hot->count; n++)
+        for (size_t i = 0; i < hot->block[n].words; i++)
+            hot->block[n].hot[i] &= hot->block[n].now[i];
+}
+
 uint64_t hot_count(const struct hot_pages *hot, const struct dirty_map *dirty)
 {
     uint64_t pages = 0;

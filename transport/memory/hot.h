@@ -28,6 +28,9 @@ void hot_written(struct hot_pages *hot, unsigned block, const struct dirty_map *
 /* A window is over: which are hot? */
 void hot_judge(struct hot_pages *hot);
 
+/* The switch is near: what has not been written since the last hot_judge() waits no more. */
+void hot_cool(struct hot_pages *hot);
+
 /* How many pages of @dirty, one for each block, are hot. */
 uint64_t hot_count(const struct hot_pages *hot, const struct dirty_map *dirty);
 

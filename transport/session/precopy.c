@@ -121,7 +121,7 @@ bool precopy_send_some(struct precopy *precopy)
 
 /* Pages that are written all the time wait, where that is of use.  Rounds shorter than the switch may last do not show
  * what is written within it, and are counted together. */
-static void hold_hot(struct precopy *precopy, const struct converge_figures *figures)
+static void hold_hot(struct precopy *precopy, const struct converge_figures *figures, enum ferry_verdict verdict)
 {
     struct page_walk *walk = &precopy->walk;
 
@@ -132,6 +132,8 @@ static void hold_hot(struct precopy *precopy, const struct converge_figures *fig
     if (precopy->round.window_ns >= figures->downtime_limit_ns) {
         hot_judge(walk->hot);
         precopy->round.window_ns = 0;
+    } else if (verdict == FERRY_VERDICT_SWITCH) {
+        hot_cool(walk->hot);
     }
     if (converge_hold(figures, hot_count(walk->hot, walk->dirty) * FERRY_PAGE_BYTES))
         precopy->held_pages = hot_hold(walk->hot, walk->dirty);
@@ -189,7 +191,7 @@ int precopy_end_round(struct precopy *precopy, uint64_t downtime_limit_ns, uint6
         .previous_dirty_bytes_per_sec = round->previous_dirty_bytes_per_sec,
     };
     *decision = converge_decide(figures);
-    hold_hot(precopy, figures);
+    hold_hot(precopy, figures, decision->verdict);
     round->fitting = decision->expected_downtime_ns <= downtime_limit_ns ? round->fitting + 1 : 0;
     round->previous_ns = figures->round_ns;
     round->previous_dirty_bytes_per_sec = figures->dirty_bytes_per_sec;

@@ -102,7 +102,7 @@ static double in_both(const struct dirtying_part *part, double before, double no
     return part->in_order ? fmax(0, before + now - 1) : before * now;
 }
 
-static void hold(struct run *run)
+static void hold(struct run *run, enum ferry_verdict verdict)
 {
     const struct dirtying *writes = &run->terms->guest.writes;
     bool over = run->window_sec >= run->terms->downtime_limit_sec;
@@ -115,6 +115,8 @@ static void hold(struct run *run)
             part->hot = in_both(&writes->part[i], part->before, part->now);
             part->before = part->now;
             part->now = 0;
+        } else if (verdict == FERRY_VERDICT_SWITCH) {
+            part->hot *= part->now;
         }
         hot += writes->part[i].bytes * fmin(part->hot, part->dirty);
     }
@@ -139,7 +141,7 @@ static struct converge_decision judge(struct run *run, double sec, double writte
     decision = converge_decide(f);
     f->fitting_rounds = decision.expected_downtime_ns <= f->downtime_limit_ns ? f->fitting_rounds + 1 : 0;
     run->window_sec += sec;
-    hold(run);
+    hold(run, decision.verdict);
     return decision;
 }
 
