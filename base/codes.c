@@ -293,6 +293,15 @@ static const struct ferry_code_info rows[] = {
       "Every page of the test guest says what it should hold, and some do not. Writes were lost, or bytes were "
       "changed on the way or in memory. This is a bug, or broken hardware.",
       "keep both reports and report it; run again over a channel with checksums" },
+    { FERRY_E_POSTCOPY_INTERRUPTED, -ENOTRECOVERABLE, "postcopy-interrupted",
+      "the connection broke while some memory had still to follow its guest",
+      "The guest is at the destination; what it had not yet fetched is at the source. Neither can go on by itself: who "
+      "touches a missing page at the destination stops there, and the source must not start its old guest.",
+      "keep both processes: the source's has the only copy of some pages" },
+    { FERRY_E_POSTCOPY_ORDER, -EPROTO, "postcopy-order", "a command of postcopy came where it has no place",
+      "Postcopy goes advise, discard, listen, running, end, in this order. The source, or what lies between, is broken "
+      "or hostile.",
+      "see which program, in which version, is at the source" },
 
     { FERRY_E_OUT_OF_MEMORY, -ENOMEM, "out-of-memory", "the process could not get memory",
       "The host, its cgroup or a limit of the process does not give more memory. Ferry itself needs little; mostly "

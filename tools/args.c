@@ -69,6 +69,12 @@ static bool look_up(const struct args_command *command, const char *text, size_t
     return false;
 }
 
+/* --postcopy, with nothing behind it, is --postcopy on. */
+static bool may_stand_alone(const char *form)
+{
+    return !strncmp(form, "off|on|", 7);
+}
+
 /* One --NAME, perhaps with the word behind it.  Returns how many words it was. */
 static int take_option(struct args *args, int left, char **argv, struct ferry_error *err)
 {
@@ -82,7 +88,9 @@ static int take_option(struct args *args, int left, char **argv, struct ferry_er
         return ferry_error_set(err, -EINVAL, "unknown option '--%.*s'", (int)bytes, text);
     if (!known.form && value)
         return ferry_error_set(err, -EINVAL, "--%s takes no value", known.name);
-    if (known.form && !value) {
+    if (known.form && !value && may_stand_alone(known.form) && (left < 2 || !strncmp(argv[1], "--", 2))) {
+        value = "on";
+    } else if (known.form && !value) {
         if (left < 2)
             return ferry_error_set(err, -EINVAL, "--%s needs a value: --%s %s", known.name, known.name, known.form);
         value = argv[1];

@@ -48,6 +48,7 @@ const struct args_command demo_form = {
              "        kvm:size=1GiB,dirty=50MiB/s,threads=2,dirty-log=bitmap|ring|uffd\n",
     .examples = "  ferry demo\n"
                 "  ferry demo --guest pattern:size=256MiB,dirty=1GiB/s,zero=50%\n"
+                "  ferry demo --guest pattern:size=1GiB,dirty=2GiB/s --postcopy\n"
                 "  ferry demo --max-bandwidth 2Gbit/s --downtime-limit 50ms --json demo.json\n",
     .rows = rows,
     .session = true,
@@ -274,14 +275,18 @@ static int add_defaults(struct demo *demo, unsigned at, bool has_channels, struc
 static int take_settings(struct demo *demo, struct ferry_error *err)
 {
     const char *name, *value;
-    bool has_channels = false;
+    bool has_channels = false, has_postcopy = false, has_when = false;
     unsigned i;
 
     for (i = 0; args_setting(demo->args, i, &name, &value); i++) {
         has_channels = has_channels || !strcmp(name, "channels");
+        has_postcopy = has_postcopy || (!strcmp(name, "postcopy") && !strcmp(value, "on"));
+        has_when = has_when || !strncmp(name, "postcopy-after", 14);
         if (i >= SETTINGS_MAX || snprintf(demo->settings[i], SETTING_BYTES, "--%s=%s", name, value) >= SETTING_BYTES)
             return ferry_error_set(err, -EINVAL, "--%s %s: too much to pass on", name, value);
     }
+    if (has_postcopy && !has_when && i < SETTINGS_MAX) /* nobody is there to say when */
+        snprintf(demo->settings[i++], SETTING_BYTES, "--postcopy-after-rounds=1");
     return add_defaults(demo, i, has_channels, err);
 }
 

@@ -20,7 +20,7 @@ const struct help_status help_statuses[] = {
     { EXIT_FAILED, "failed or cancelled; the guest is still at the source" },
     { EXIT_USAGE, "wrong usage" },
     { EXIT_MISMATCH, "arrived, but verification failed" },
-    { EXIT_UNCERTAIN, "uncertain at which end the guest runs" },
+    { EXIT_UNCERTAIN, "uncertain at which end the guest runs, or its memory is at both" },
     { 0, NULL },
 };
 

@@ -5,6 +5,7 @@
 #include "clock.h"
 #include "report_convergence.h"
 #include "report_peer.h"
+#include "report_postcopy.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -156,6 +157,8 @@ static const char *status_of(const struct report *report)
         return strcmp(report->side, "destination") ? ferry_phase_name(FERRY_PHASE_UNCERTAIN) : "undecided";
     if (report->cancelled && report->stats.phase != FERRY_PHASE_COMPLETED)
         return "cancelled";
+    if (report->error.errnum && report->stats.phase == FERRY_PHASE_POSTCOPY_PAUSED)
+        return ferry_phase_name(FERRY_PHASE_POSTCOPY_PAUSED);
     if (report->error.errnum && report->stats.phase != FERRY_PHASE_COMPLETED)
         return ferry_phase_name(FERRY_PHASE_FAILED);
     return ferry_phase_name(report->stats.phase);
@@ -176,6 +179,8 @@ json_t *report_json(const struct report *report)
 {
     json_t *object = report_stats_json(report->side, &report->stats);
 
+    object = report_postcopy_add(object, !strcmp(report->side, "source"), &report->stats, report->threads,
+                                 report->threads_count);
     object = with(object, "status", json_string(status_of(report)));
     object = with(object, "channels", channels_json(report));
     if (report->channels_count > 1 && !strcmp(report->side, "source"))
@@ -240,7 +245,8 @@ json_t *report_merge(json_t *source, json_t *destination)
 {
     static const char *const of_source[] = { "total-time", "setup-time", "downtime",     "ram",
                                              "vfio",       "channels",   "channels-used" };
-    static const char *const of_destination[] = { "guest-blackout", "verify" };
+    static const char *const of_destination[] = { "guest-blackout", "verify", "postcopy-latency",
+                                                  "postcopy-latency-dist", "postcopy-blocktime" };
     json_t *object = json_pack("{s:s, s:o}", "version", FERRY_VERSION, "status", status_of_both(source, destination));
     json_t *value;
 

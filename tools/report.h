@@ -14,10 +14,14 @@
 #include <jansson.h>
 #include <stdbool.h>
 
+#define REPORT_THREADS_MAX 256
+
 struct report {
     const char *side;         /* "source", "destination" */
     struct ferry_stats stats; /* all zero when there was no session */
     struct ferry_channel_stats channels[REPORT_CHANNELS_MAX];
+    struct ferry_postcopy_thread threads[REPORT_THREADS_MAX]; /* of the guest, that waited for pages */
+    unsigned threads_count;
     unsigned channels_count;
     struct ferry_error error; /* errnum 0: none */
     bool cancelled;           /* by a signal */

@@ -298,6 +298,12 @@ int side_migrate(struct side *side, struct ferry_error *err)
     lines_of(side->lines, side->report.stats.id);
     metrics_note(side->metrics, &side->report.stats);
     side->report.channels_count = ferry_session_channels(side->session, side->report.channels, REPORT_CHANNELS_MAX);
+    side->report.threads_count =
+        ferry_session_postcopy_threads(side->session, side->report.threads, REPORT_THREADS_MAX);
+    if (side->report.threads_count > REPORT_THREADS_MAX)
+        side->report.threads_count = REPORT_THREADS_MAX;
+    /* Whoever touches a page that is not here waits; to free the session would end that, and this process. */
+    side->left_behind |= side->report.stats.phase == FERRY_PHASE_POSTCOPY_PAUSED;
     if (ret < 0 && side->made.err.errnum)
         *err = side->made.err;
     side_qmp_detach(side, ret < 0 ? err : NULL);
@@ -312,7 +318,7 @@ enum exit_status side_failed(struct side *side, const char *phase, const struct 
     ferry_error_where(&side->report.error, is_source ? FERRY_SIDE_SOURCE : FERRY_SIDE_DESTINATION, phase);
     side->report.cancelled = await_signal(side->await) != 0 || side_qmp_quits(side);
     side_qmp_detach(side, err);
-    return err->errnum == -EOWNERDEAD ? EXIT_UNCERTAIN : EXIT_FAILED;
+    return err->errnum == -EOWNERDEAD || err->errnum == -ENOTRECOVERABLE ? EXIT_UNCERTAIN : EXIT_FAILED;
 }
 
 static void write_json(struct side *side, json_t *report)
@@ -362,7 +368,8 @@ static void print_report(struct side *side, const json_t *report, const char *ti
 static void look_at_guest(struct side *side, bool is_source)
 {
     bool is_completed = side->report.stats.phase == FERRY_PHASE_COMPLETED;
-    bool is_handed_over = is_completed || side->report.stats.phase == FERRY_PHASE_UNCERTAIN;
+    bool is_split = side->report.stats.phase == FERRY_PHASE_POSTCOPY_PAUSED;
+    bool is_handed_over = is_completed || is_split || side->report.stats.phase == FERRY_PHASE_UNCERTAIN;
     int64_t deadline = clock_now_ns() + BEAT_PATIENCE_NS;
     struct bench_figures before;
 
@@ -371,7 +378,7 @@ static void look_at_guest(struct side *side, bool is_source)
     bench_guest_figures(side->guest, &side->report.guest);
     side->report.guest_known = true;
     if (!is_source || is_handed_over) {
-        side->report.guest_runs = !is_source && is_completed;
+        side->report.guest_runs = !is_source && (is_completed || is_split);
         return;
     }
     before = side->report.guest;

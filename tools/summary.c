@@ -4,6 +4,7 @@
 
 #include "report_channels.h"
 #include "report_convergence.h"
+#include "report_postcopy.h"
 #include "units.h"
 
 #include <ferry/codes.h>
@@ -181,6 +182,7 @@ void summary_print(FILE *to, const json_t *source, const json_t *destination)
         return;
     print_guest(to, source, destination);
     print_times(to, source, destination);
+    report_postcopy_print(to, source, destination);
     print_wire(to, source ? source : destination);
     report_convergence_print(to, source);
     print_cpu(to, source, destination);

@@ -92,6 +92,8 @@ enum ferry_code {
     FERRY_E_NOT_READY = 706,
     FERRY_E_JOURNAL = 707,
     FERRY_E_VERIFICATION = 708,
+    FERRY_E_POSTCOPY_INTERRUPTED = 709,
+    FERRY_E_POSTCOPY_ORDER = 710,
 
     /* guest and host */
     FERRY_E_OUT_OF_MEMORY = 801,

@@ -98,6 +98,15 @@ FERRY_API int ferry_guest_add_converter(struct ferry_guest *guest, const struct 
 FERRY_API void ferry_guest_set_profile(struct ferry_guest *guest, const struct ferry_profile *profile);
 
 /**
+ * ferry_guest_give_userfault() - destination: a userfaultfd for postcopy, for who may not open one
+ * @fd: taken; fresh from the system call or from /dev/userfaultfd, non-blocking, for faults of the kernel, too, and
+ *      without UFFDIO_API; of this process (a privileged parent can have it opened by a child of clone() with CLONE_VM)
+ *
+ * For one migration.
+ */
+FERRY_API void ferry_guest_give_userfault(struct ferry_guest *guest, int fd);
+
+/**
  * ferry_guest_add_tracker() - learn of written pages from here, too
  *
  * Without any, Ferry tracks the memory of this process itself (userfaultfd), which covers everything that this process

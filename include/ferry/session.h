@@ -18,6 +18,7 @@
 #include <ferry/error.h>
 #include <ferry/escalation.h>
 #include <ferry/guest.h>
+#include <ferry/latency.h>
 #include <ferry/options.h>
 #include <ferry/rules.h>
 #include <stdbool.h>
@@ -113,7 +114,7 @@ struct ferry_mapped_stats {
 /* One connection of a session. */
 struct ferry_channel_stats {
     char address[256];
-    char role[8];        /* "main", "pages" */
+    char role[8];        /* "main", "pages", "urgent" */
     uint64_t bytes;      /* carried so far, before encryption */
     char codecs[64];     /* pages: what they went through, by share: "zstd 98%, none 2%"; empty: nothing yet */
     int cpu;             /* pages: the processor its thread is kept on; -1: any */
@@ -125,6 +126,40 @@ struct ferry_channel_stats {
     char zero_copy[24];  /* asked for: "on", "off" (not on this kind), "the kernel copies"; empty: not asked for */
 };
 
+/* Once the guest has gone to the destination before its memory. */
+struct ferry_postcopy_stats {
+    char state[12];  /* destination: "none", "advise", "discard", "listen", "running", "end" */
+    int64_t time_ns; /* since the switch, until the last page */
+
+    /* source */
+    uint64_t requests;         /* host pages that the destination asked for */
+    uint64_t repeated;         /* of these, asked for before */
+    uint64_t already_sent;     /* of these, had gone already */
+    uint64_t requested_pages;  /* sent because of that */
+    uint64_t prefetched_pages; /* sent along, as their neighbours */
+    uint64_t prefetch_hits;    /* requests that show that these were of use */
+
+    /* destination */
+    uint64_t discarded_pages;     /* that were to come after the switch */
+    uint64_t missing_pages;       /* that did not yet */
+    uint64_t received_pages;      /* that did */
+    uint64_t asked;               /* host pages that were requested */
+    uint64_t duplicates;          /* pages that came again, and were not used */
+    uint64_t local;               /* touches that were answered here: pages of zeros */
+    struct ferry_latency latency; /* of touches of missing pages, until they were there */
+    uint64_t blocked_ns;          /* of all threads of the guest together */
+    uint64_t all_blocked_ns;      /* while all of them were waiting at once */
+    unsigned threads;             /* that ever waited: ferry_session_postcopy_threads() */
+};
+
+/* One thread of the guest that touched missing pages. */
+struct ferry_postcopy_thread {
+    int tid;
+    uint64_t faults;
+    uint64_t blocked_ns;
+    uint64_t max_ns;
+};
+
 struct ferry_stats {
     enum ferry_phase phase;
     enum ferry_verdict verdict;
@@ -134,6 +169,7 @@ struct ferry_stats {
     struct ferry_downtime_stats downtime;
     struct ferry_peer_stats peer;
     struct ferry_mapped_stats mapped;
+    struct ferry_postcopy_stats postcopy;
     struct ferry_impaired_stats impaired;     /* destination: devices that refused their state (ferry/rules.h) */
     struct ferry_escalation_stats escalation; /* source */
     struct ferry_hot_stats hot;               /* source */
@@ -265,6 +301,15 @@ FERRY_API unsigned ferry_session_channels(struct ferry_session *session, struct 
  * and after the end.  -EPERM where that was not agreed to.  Thread: any.
  */
 FERRY_API int ferry_session_start_postcopy(struct ferry_session *session, struct ferry_error *err) FERRY_CHECK;
+
+/**
+ * ferry_session_postcopy_threads() - destination: the threads of the guest that waited for pages
+ * @to: room for @room of them
+ *
+ * Returns how many there are, which may be more than @room; at most 256 are told apart.  Thread: any.
+ */
+FERRY_API unsigned ferry_session_postcopy_threads(struct ferry_session *session, struct ferry_postcopy_thread *to,
+                                                  unsigned room);
 
 /* Change a live option of a running session.  Thread: any. */
 FERRY_API int ferry_session_set_option(struct ferry_session *session, const char *name, const char *value,

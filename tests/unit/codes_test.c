@@ -82,6 +82,8 @@ static const struct {
     { 706, "not-ready" },
     { 707, "journal" },
     { 708, "verification" },
+    { 709, "postcopy-interrupted" },
+    { 710, "postcopy-order" },
     { 801, "out-of-memory" },
     { 802, "not-permitted" },
     { 803, "out-of-descriptors" },

@@ -137,6 +137,13 @@ static bool fill(struct page_walk *walk, struct page_batch *batch)
     return true;
 }
 
+void walk_hold(struct page_walk *walk, bool held)
+{
+    pthread_mutex_lock(&walk->lock);
+    walk->held = held;
+    pthread_mutex_unlock(&walk->lock);
+}
+
 bool walk_take(struct page_walk *walk, struct walk_claim *claim, struct page_batch *batch)
 {
     bool some;
@@ -144,7 +151,9 @@ bool walk_take(struct page_walk *walk, struct walk_claim *claim, struct page_bat
     batch->count = 0;
     batch->normal = 0;
     pthread_mutex_lock(&walk->lock);
-    if (walk->postcopy)
+    if (walk->held)
+        some = false;
+    else if (walk->postcopy)
         some = walk_fill_postcopy(walk, claim, batch);
     else
         some = claim ? fill_claimed(walk, claim, batch) : fill(walk, batch);
@@ -179,7 +188,7 @@ bool walk_take_untouched(struct page_walk *walk, const struct ram_block **block,
 {
     *count = 0;
     pthread_mutex_lock(&walk->lock);
-    for (; walk->populated && walk->untouched_block < walk->map->count; walk->untouched_block++) {
+    for (; !walk->held && walk->populated && walk->untouched_block < walk->map->count; walk->untouched_block++) {
         unsigned i = walk->untouched_block;
 
         *count =

@@ -42,6 +42,7 @@ struct page_walk {
     struct dirty_map *populated; /* one per block, in the first round only; owned */
     struct dirty_map *written;   /* one per block, by the last walk_sync(); owned, the migration thread's own */
     struct hot_pages *hot;       /* owned, the migration thread's own; NULL: nobody asks */
+    bool held;                   /* nobody is given anything */
     uint64_t pending_pages;
     unsigned syncs;
     unsigned block; /* where walk_take() stands */
@@ -85,6 +86,10 @@ int walk_sync(struct page_walk *walk, struct tracker_set *trackers, uint64_t *wr
 
 /* From now on walk->hot tells which pages are written all the time.  Before the first walk_sync(). */
 int walk_watch_hot(struct page_walk *walk, struct ferry_error *err);
+
+/* While it is held, nobody is given anything: who takes finds that nothing is left.  Thread: the migration thread, at
+ * any time. */
+void walk_hold(struct page_walk *walk, bool held);
 
 /* How many pages are left: in nobody's batch yet; those that are held back included.  Thread: any. */
 uint64_t walk_pending(struct page_walk *walk);

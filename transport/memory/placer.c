@@ -178,6 +178,14 @@ fail:
     return NULL;
 }
 
+void placer_direct_still(struct placer *placer)
+{
+    struct placer_direct *direct = (struct placer_direct *)placer;
+
+    prefault_free(direct->prefault);
+    direct->prefault = NULL;
+}
+
 bool placer_untouched(struct placer *placer, const struct ram_block *block, uint64_t page)
 {
     return placer->ops->untouched && placer->ops->untouched(placer, block, page);

@@ -23,6 +23,7 @@ struct placer_ops {
      * given, at least one.  From here on the pages count as holding data. */
     uint8_t *(*prepare)(struct placer *placer, const struct ram_block *block, uint64_t page, uint64_t count,
                         uint64_t *got);
+    /* These pages of what was prepared are the guest's now; 0 of them: what was prepared is forgotten. */
     int (*commit)(struct placer *placer, const struct ram_block *block, uint64_t page, uint64_t count,
                   struct ferry_error *err);
     /* The pages are zero now.  Not written unless something is there. */
@@ -45,6 +46,9 @@ struct placer {
  * One thread at a time per block range; several threads on different pages are legal.
  */
 struct placer *placer_direct_new(const struct ram_map *map, bool prefault, struct ferry_error *err);
+
+/* What was placed by a direct placer stays, and nothing touches guest memory unasked any more: its helper has ended. */
+void placer_direct_still(struct placer *placer);
 
 /* Nothing was ever prepared or zeroed at @page: a reader that guesses may have it overwritten. */
 bool placer_untouched(struct placer *placer, const struct ram_block *block, uint64_t page);

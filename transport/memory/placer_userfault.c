@@ -108,7 +108,7 @@ static int view_commit(struct placer *placer, const struct ram_block *block, uin
     int ret = view_check(view, block, page, count, err);
 
     view->committing = true;
-    if (ret == 0 && at->host_pages > 1)
+    if (ret == 0 && count > 0 && at->host_pages > 1)
         return assembly_commit(&view->assembly, view->ram, at, page, count, false, err);
     while (ret == 0 && count > 0) {
         const struct piece *piece = view_find(view, block, page);

@@ -43,7 +43,7 @@ struct postcopy_counts {
     _Atomic(uint64_t) copied_bytes, zeroed_bytes;
 };
 
-enum postcopy_state { POSTCOPY_ADVISED, POSTCOPY_LISTENING, POSTCOPY_FINISHED };
+enum postcopy_state { POSTCOPY_ADVISED, POSTCOPY_LISTENING, POSTCOPY_ABANDONED, POSTCOPY_FINISHED };
 
 struct postcopy_ram {
     const struct ram_map *map;          /* borrowed */

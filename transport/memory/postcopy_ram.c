@@ -339,3 +339,11 @@ void postcopy_ram_free(struct postcopy_ram *ram)
     let_go(ram);
     ram_release(ram);
 }
+
+void postcopy_ram_abandon(struct postcopy_ram *ram)
+{
+    atomic_store(&ram->state, POSTCOPY_ABANDONED);
+    for (unsigned i = 0; i < ram->count; i++)
+        if (ram->blocks[i].registered)
+            userfault_unregister(ram->fd, &ram->blocks[i].block->info);
+}

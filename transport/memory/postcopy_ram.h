@@ -144,6 +144,15 @@ void postcopy_ram_figures(struct postcopy_ram *ram, struct postcopy_figures *fig
 int postcopy_ram_finish(struct postcopy_ram *ram, struct ferry_error *err);
 
 /**
+ * postcopy_ram_abandon() - the guest will never run on this memory: touches are no longer answered
+ *
+ * Who waits for a page goes on with zeros, as does who touches one from now on.  Only free is legal afterwards, which
+ * then poisons nothing; what placers still bring is refused.  Thread: any, also while others wait for pages or install
+ * them.
+ */
+void postcopy_ram_abandon(struct postcopy_ram *ram);
+
+/**
  * postcopy_ram_free() - let go of it, finished or not; NULL is legal
  *
  * Pages that are missing after listen become poisoned: who touches one gets SIGBUS (a vCPU: KVM_RUN fails), also who

@@ -153,8 +153,12 @@ static int read_window(struct ram_loader *loader, struct ferry_reader *reader, s
         window_build(window);
         done = window_read(window, reader);
     }
-    if (done <= 0)
+    if (done < 0)
         return done;
+    if (done == 0) { /* what was guessed is something else: its place is forgotten */
+        ret = ops->commit(loader->placer, loader->last, window->first, 0, &err);
+        return ret < 0 ? reader_fail_why(reader, ret, &err) : 0;
+    }
     loader->counts.normal += (unsigned)done;
     loader->counts.guessed += (unsigned)done - certain;
     ret = ops->commit(loader->placer, loader->last, window->first, (uint64_t)done, &err);

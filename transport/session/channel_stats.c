@@ -22,6 +22,12 @@ void channel_stats_main(struct ferry_channel_stats *stats, const struct ferry_ch
     fill(stats, chan, "main", bytes);
 }
 
+void channel_stats_urgent(struct ferry_channel_stats *stats, const struct ferry_channel *chan,
+                          const struct page_figures *figures)
+{
+    fill(stats, chan, "urgent", figures->bytes);
+}
+
 void channel_stats_pages(struct ferry_channel_stats *stats, const struct ferry_channel *chan,
                          const struct page_figures *figures)
 {

@@ -9,6 +9,9 @@
 void channel_stats_main(struct ferry_channel_stats *stats, const struct ferry_channel *chan, uint64_t bytes);
 void channel_stats_pages(struct ferry_channel_stats *stats, const struct ferry_channel *chan,
                          const struct page_figures *figures);
+/* Of a connection for requested pages. */
+void channel_stats_urgent(struct ferry_channel_stats *stats, const struct ferry_channel *chan,
+                          const struct page_figures *figures);
 
 /* What became of zero copy, where it was asked for. */
 void channel_stats_zero_copy(struct ferry_channel_stats *stats, const struct ferry_channel *chan);

@@ -143,6 +143,16 @@ int departure_complete(struct departure *departure, struct ferry_error *err)
     return iterative_complete(&departure->iterative, err);
 }
 
+int departure_complete_before(struct departure *departure, struct ferry_error *err)
+{
+    return iterative_complete_before(&departure->iterative, err);
+}
+
+int departure_complete_postcopy(struct departure *departure, struct ferry_error *err)
+{
+    return iterative_complete_postcopy(&departure->iterative, err);
+}
+
 void departure_stats(const struct departure *departure, struct ferry_stats *stats)
 {
     stats->wire.iterative_bytes = departure->iterative.bytes;

@@ -58,6 +58,11 @@ int departure_stopped(struct departure *departure, struct ferry_error *err);
 /* After memory's END. */
 int departure_complete(struct departure *departure, struct ferry_error *err);
 
+/* The same for a switch to postcopy: devices that cannot go on afterwards; then, when the guest runs there, the rest.
+ */
+int departure_complete_before(struct departure *departure, struct ferry_error *err);
+int departure_complete_postcopy(struct departure *departure, struct ferry_error *err);
+
 /* Called between session_stats_lock() and session_stats_unlock(). */
 void departure_stats(const struct departure *departure, struct ferry_stats *stats);
 

@@ -6,21 +6,16 @@
  * guest is not started and the process lives.
  */
 #include "clock.h"
-#include "destination_mapped.h"
-#include "destination_pages.h"
-#include "destination_peer.h"
+#include "destination_listen.h"
+#include "destination_parts.h"
 #include "guest_parts.h"
-#include "landing.h"
 #include "listener.h"
 #include "log.h"
 #include "options.h"
 #include "placer.h"
-#include "ram_section.h"
 #include "reader.h"
-#include "section.h"
 #include "session.h"
 #include "source_mapped.h"
-#include "state_sections.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -28,20 +23,6 @@
 #include <string.h>
 
 #define PROGRESS_NS (50 * NS_PER_MS) /* how often it is told while threads load */
-
-struct destination {
-    struct ferry_session *session;
-    struct ferry_guest *guest;
-    struct destination_peer peer;
-    struct ferry_reader *reader; /* the peer's */
-    struct destination_pages pages;
-    struct placer *placer;
-    struct ram_loader ram;
-    struct destination_mapped mapped;
-    struct landing landing;
-    struct state_arrivals arrivals;
-    bool ram_started;
-};
 
 static int announce(void *opaque, const char *name, uint64_t length, struct ram_block **block, struct ferry_error *err)
 {
@@ -66,7 +47,7 @@ static int mark(void *opaque, struct ferry_error *err)
 
 static const struct ram_loader_ops loader_ops = { .announce = announce, .mark = mark };
 
-static void note_progress(struct destination *destination)
+void destination_note_progress(struct destination *destination)
 {
     struct mapped_figures mapped;
     struct page_figures channels;
@@ -74,6 +55,7 @@ static void note_progress(struct destination *destination)
 
     destination_mapped_figures(&destination->mapped, &mapped);
     destination_pages_total(&destination->pages, &channels);
+    destination_postcopy_total(&destination->postcopy, &channels);
     stats = session_stats_lock(destination->session);
     stats->ram.total_bytes = destination->guest->ram.total_bytes;
     stats->ram.normal_pages = destination->ram.counts.normal + channels.content_pages + mapped.content_pages;
@@ -84,6 +66,7 @@ static void note_progress(struct destination *destination)
     landing_stats(&destination->landing, stats);
     session_stats_unlock(destination->session);
     destination_pages_note(&destination->pages, ferry_reader_offset(destination->reader));
+    destination_postcopy_note(&destination->postcopy, destination->session);
 }
 
 /* The first bytes: is it a stream, of this machine, with capabilities we have? */
@@ -116,7 +99,7 @@ static int load_ram(void *opaque, const struct section_item *item)
 
     if (ret == 0) {
         do
-            note_progress(destination);
+            destination_note_progress(destination);
         while ((ret = destination_mapped_load(&destination->mapped, PROGRESS_NS, &why)) == -ETIMEDOUT);
         if (ret == 0)
             ret = destination_pages_section_end(&destination->pages, &destination->ram, &why);
@@ -125,7 +108,7 @@ static int load_ram(void *opaque, const struct section_item *item)
         if (ret < 0)
             ret = reader_fail_why(destination->reader, ret, &why);
     }
-    note_progress(destination);
+    destination_note_progress(destination);
     return ret;
 }
 
@@ -150,11 +133,19 @@ static int answer_ping(struct destination *destination)
     return ret == 0 ? destination_peer_ping(&destination->peer, cookie) : ret;
 }
 
-static int load_command(struct destination *destination, const struct section_item *item)
+static bool is_postcopy(const struct section_item *item)
+{
+    return (item->command >= COMMAND_POSTCOPY_ADVISE && item->command <= COMMAND_PACKAGED) ||
+           item->command == COMMAND_POSTCOPY_RESUME || item->command == COMMAND_RECV_BITMAP;
+}
+
+static int load_command(struct destination *destination, const struct section_item *item, struct ferry_error *err)
 {
     struct ferry_reader *reader = destination->reader;
     uint16_t expected = item->command == COMMAND_PING ? sizeof(uint32_t) : 0;
 
+    if (is_postcopy(item))
+        return destination_postcopy_command(destination, item, err);
     switch (item->command) {
     case COMMAND_OPEN_RETURN_PATH:
     case COMMAND_PING:
@@ -172,6 +163,12 @@ static int load_command(struct destination *destination, const struct section_it
     return item->command == COMMAND_PING ? answer_ping(destination) : 0;
 }
 
+static bool is_package(const struct section_item *item)
+{
+    return item->type == SECTION_COMMAND && item->command == COMMAND_PACKAGED;
+}
+
+/* 1: what follows is the package of a postcopy. */
 static int load_items(struct destination *destination, struct ferry_error *err)
 {
     struct section_item item;
@@ -197,7 +194,9 @@ static int load_items(struct destination *destination, struct ferry_error *err)
                 return ret;
             break;
         case SECTION_COMMAND:
-            ret = load_command(destination, &item);
+            ret = load_command(destination, &item, err);
+            if (ret < 0 && ferry_reader_status(destination->reader, NULL) == 0)
+                return ret;
             break;
         case SECTION_FERRY:
             ret = destination_peer_item(&destination->peer, &item, err);
@@ -207,8 +206,13 @@ static int load_items(struct destination *destination, struct ferry_error *err)
         default:
             break;
         }
-    } while (ret == 0 && item.type != SECTION_EOF);
-    return ret < 0 ? ferry_reader_status(destination->reader, err) : 0;
+    } while (ret == 0 && item.type != SECTION_EOF && !is_package(&item));
+    return ret < 0 ? ferry_reader_status(destination->reader, err) : is_package(&item);
+}
+
+bool destination_ram_ended(const struct destination *destination)
+{
+    return section_table_ended(&destination->landing.sections, load_ram, destination);
 }
 
 /* The end: nothing may be missing.  The description that follows is for people and is read past. */
@@ -217,7 +221,7 @@ static int load_end(struct destination *destination, struct ferry_error *err)
     uint32_t bytes;
     int ret;
 
-    if (!section_table_ended(&destination->landing.sections, load_ram, destination))
+    if (!destination_ram_ended(destination))
         return ferry_error_set_code(err, FERRY_E_MEMORY_INCOMPLETE, -EPROTO,
                                     "%s: the stream ended, but memory did not come to its end",
                                     ferry_channel_label(destination->session->chan));
@@ -243,13 +247,15 @@ static int destination_load(struct destination *destination, struct ferry_error 
         ret = landing_active(&destination->landing, err);
     if (ret == 0)
         ret = load_items(destination, err);
+    if (ret == 1)
+        return destination_postcopy_run(destination, err);
     if (ret == 0)
         ret = session_enter(session, FERRY_PHASE_DEVICE, err);
     if (ret == 0)
         ret = load_end(destination, err);
     if (ret == 0)
         ret = destination_peer_take_over(&destination->peer, err);
-    note_progress(destination);
+    destination_note_progress(destination);
     return ret;
 }
 
@@ -258,6 +264,7 @@ static int destination_run(struct ferry_session *session, struct ferry_error *er
     struct destination destination = { .session = session, .guest = session->guest };
     int ret;
 
+    destination_postcopy_init(&destination.postcopy);
     session_fix_compress(session, "the source says for each packet what its pages went through");
     ret = destination_peer_open(&destination.peer, session, &destination.pages, err);
     destination.reader = destination.peer.reader;
@@ -272,9 +279,11 @@ static int destination_run(struct ferry_session *session, struct ferry_error *er
         ret = destination_load(&destination, err);
     }
     if (ret < 0) {
-        destination_pages_cause(&destination.pages, err);
+        if (ret != -ENOTRECOVERABLE)
+            destination_pages_cause(&destination.pages, err);
         session_error_where(session, FERRY_SIDE_DESTINATION, err);
         destination_peer_failed(&destination.peer, ret, err);
+        destination_listen_stop(&destination);
         session_error_where(session, FERRY_SIDE_DESTINATION, err); /* the cause may have become another */
     }
     landing_end(&destination.landing, ret);
@@ -283,6 +292,7 @@ static int destination_run(struct ferry_session *session, struct ferry_error *er
     destination_pages_close(&destination.pages);
     ram_loader_clear(&destination.ram);
     placer_free(destination.placer);
+    destination_postcopy_close(&destination.postcopy, session, ret);
     destination_peer_close(&destination.peer);
     return session_result(ret, err);
 }

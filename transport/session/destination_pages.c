@@ -22,6 +22,8 @@ void destination_pages_take(struct destination_pages *pages, struct ferry_sessio
     pages->count = result->pages_count;
     memcpy(pages->chans, result->pages, pages->count * sizeof(pages->chans[0]));
     result->pages_count = 0;
+    pages->urgent = result->urgent;
+    result->urgent = NULL;
 }
 
 /* From a page channel's thread: the load thread may be waiting for the main stream.  A source whose own end of a
@@ -50,18 +52,23 @@ static void stop_listening(struct destination_pages *pages)
     pthread_mutex_unlock(&pages->lock);
 }
 
-/* v2 numbers blocks as the source's list has them, which need not be the order they were made in here. */
-static int begin(struct destination_pages *pages, const struct ram_loader *loader, struct ferry_error *err)
+static struct page_terms terms_of(const struct destination_pages *pages)
 {
-    struct ferry_session *session = pages->session;
-    const struct ferry_options *options = &session->options;
-    struct page_receivers_events events = { failed, pages };
-    struct page_terms terms = {
+    const struct ferry_options *options = &pages->session->options;
+
+    return (struct page_terms){
         .format = pages->format,
         .batch_pages = pages->format->batch_pages,
         .codec = pages->format == &packet_v2 ? CODEC_AUTO : (enum codec_id)options->compress,
         .pin = options->pin_threads,
     };
+}
+
+/* v2 numbers blocks as the source's list has them, which need not be the order they were made in here. */
+static int begin(struct destination_pages *pages, const struct ram_loader *loader, struct ferry_error *err)
+{
+    struct page_receivers_events events = { failed, pages };
+    struct page_terms terms = terms_of(pages);
 
     if (pages->receivers)
         return 0;
@@ -101,6 +108,51 @@ int destination_pages_section_end(struct destination_pages *pages, const struct 
     return pages->marks_are_records ? 0 : mark(pages, loader, err);
 }
 
+void destination_pages_discard(struct destination_pages *pages, const struct ram_block *block, uint64_t first,
+                               uint64_t count)
+{
+    if (pages->receivers)
+        page_receivers_discard(pages->receivers, block, first, count);
+}
+
+/* Channels that are silent as long as nothing is asked for must not be taken for dead either. */
+static int listen_urgent(struct destination_pages *pages, const struct ram_loader *loader, struct ferry_error *err)
+{
+    struct page_receivers_events events = { failed, pages };
+    struct page_terms terms = terms_of(pages);
+
+    if (!pages->urgent)
+        return 0;
+    pages->announced = (struct ram_map){ .blocks = loader->blocks, .count = loader->count };
+    pages->urgently = page_receivers_new_postcopy(&pages->announced, &pages->views[pages->count], &pages->urgent, 1,
+                                                  &terms, &events, err);
+    return pages->urgently ? 0 : err->errnum ? err->errnum : -ENOMEM;
+}
+
+int destination_pages_listen(struct destination_pages *pages, const struct ram_loader *loader, struct postcopy_ram *ram,
+                             struct ferry_error *err)
+{
+    int ret;
+
+    pages->views = calloc(pages->count + 1, sizeof(struct placer *));
+    if (!pages->views)
+        return ferry_error_set(err, -ENOMEM, "no memory for placers");
+    for (unsigned i = 0; i < pages->count + (pages->urgent ? 1 : 0); i++) {
+        pages->views[i] = postcopy_ram_placer(ram, err);
+        if (!pages->views[i])
+            return -ENOMEM;
+    }
+    ret = listen_urgent(pages, loader, err);
+    if (ret == 0 && pages->receivers)
+        ret = page_receivers_begin_postcopy(pages->receivers, pages->views, err);
+    return ret;
+}
+
+int destination_pages_finish_urgent(struct destination_pages *pages, struct ferry_error *err)
+{
+    return pages->urgently ? page_receivers_finish(pages->urgently, err) : 0;
+}
+
 int destination_pages_finish(struct destination_pages *pages, struct ferry_error *err)
 {
     return pages->receivers ? page_receivers_finish(pages->receivers, err) : 0;
@@ -115,25 +167,33 @@ void destination_pages_cause(struct destination_pages *pages, struct ferry_error
         return;
     if (pages->receivers && page_receivers_status(pages->receivers, &why) < 0 && err)
         *err = why;
+    else if (pages->urgently && page_receivers_status(pages->urgently, &why) < 0 && err)
+        *err = why;
+}
+
+static void add(struct page_figures *total, struct page_receivers *receivers, unsigned channel)
+{
+    struct page_figures one;
+
+    page_receivers_figures(receivers, channel, &one);
+    total->bytes += one.bytes;
+    total->content_pages += one.content_pages;
+    total->zero_pages += one.zero_pages;
 }
 
 void destination_pages_total(const struct destination_pages *pages, struct page_figures *total)
 {
     memset(total, 0, sizeof(*total));
-    for (unsigned i = 0; pages->receivers && i < pages->count; i++) {
-        struct page_figures one;
-
-        page_receivers_figures(pages->receivers, i, &one);
-        total->bytes += one.bytes;
-        total->content_pages += one.content_pages;
-        total->zero_pages += one.zero_pages;
-    }
+    for (unsigned i = 0; pages->receivers && i < pages->count; i++)
+        add(total, pages->receivers, i);
+    if (pages->urgently)
+        add(total, pages->urgently, 0);
 }
 
 void destination_pages_note(const struct destination_pages *pages, uint64_t main_bytes)
 {
     struct ferry_session *session = pages->session;
-    struct ferry_channel_stats *stats = calloc(1 + pages->count, sizeof(*stats));
+    struct ferry_channel_stats *stats = calloc(2 + pages->count, sizeof(*stats));
     unsigned count = 1;
 
     if (!stats)
@@ -145,6 +205,12 @@ void destination_pages_note(const struct destination_pages *pages, uint64_t main
         page_receivers_figures(pages->receivers, i, &one);
         channel_stats_pages(&stats[count++], pages->chans[i], &one);
     }
+    if (pages->urgently) {
+        struct page_figures one;
+
+        page_receivers_figures(pages->urgently, 0, &one);
+        channel_stats_urgent(&stats[count++], pages->urgent, &one);
+    }
     session_note_channels(session, stats, count);
     free(stats);
 }
@@ -152,9 +218,16 @@ void destination_pages_note(const struct destination_pages *pages, uint64_t main
 void destination_pages_close(struct destination_pages *pages)
 {
     page_receivers_free(pages->receivers);
+    page_receivers_free(pages->urgently);
     stop_listening(pages);
+    for (unsigned i = 0; pages->views && i <= pages->count; i++)
+        placer_free(pages->views[i]);
+    free(pages->views);
+    ferry_channel_unref(pages->urgent);
     for (unsigned i = 0; i < pages->count; i++)
         ferry_channel_unref(pages->chans[i]);
-    pages->receivers = NULL;
+    pages->receivers = pages->urgently = NULL;
+    pages->views = NULL;
+    pages->urgent = NULL;
     pages->count = 0;
 }

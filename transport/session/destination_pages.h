@@ -13,6 +13,7 @@
 #include "deadline.h"
 #include "gather.h"
 #include "page_receivers.h"
+#include "postcopy_ram.h"
 #include "ram_section.h"
 #include "session.h"
 
@@ -29,6 +30,9 @@ struct destination_pages {
     struct ferry_channel *chans[HELLO_MAX_PAGES]; /* references */
     const struct packet_format *format;
     struct page_receivers *receivers; /* NULL until the first mark */
+    struct placer **views;            /* postcopy: one per channel, the urgent one's last; owned */
+    struct ferry_channel *urgent;     /* a reference; NULL: none came */
+    struct page_receivers *urgently;  /* its; NULL before postcopy */
     struct ram_map announced;         /* the source's block list, in its order; borrowed from the loader */
     bool marks_known, marks_are_records;
 };
@@ -42,6 +46,17 @@ void destination_pages_take(struct destination_pages *pages, struct ferry_sessio
 int destination_pages_record(struct destination_pages *pages, const struct ram_loader *loader, struct ferry_error *err);
 int destination_pages_section_end(struct destination_pages *pages, const struct ram_loader *loader,
                                   struct ferry_error *err);
+
+/* Postcopy: these pages will come again. */
+void destination_pages_discard(struct destination_pages *pages, const struct ram_block *block, uint64_t first,
+                               uint64_t count);
+
+/* Postcopy: what comes from now on goes through @ram, and the connection for requested pages is read. */
+int destination_pages_listen(struct destination_pages *pages, const struct ram_loader *loader, struct postcopy_ram *ram,
+                             struct ferry_error *err);
+
+/* All that was requested has come. */
+int destination_pages_finish_urgent(struct destination_pages *pages, struct ferry_error *err);
 
 /* All memory has come. */
 int destination_pages_finish(struct destination_pages *pages, struct ferry_error *err);

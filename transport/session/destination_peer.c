@@ -60,13 +60,22 @@ static const struct liveness_ops liveness_ops = { heard_ns, beat, suspect, lost 
 static int collect(struct ferry_session *session, struct gather *gather, struct gather_result *result,
                    struct ferry_error *err)
 {
+    bool preempt = session->door.listener && session->options.postcopy_preempt != PREEMPT_OFF;
+    struct ferry_channel *first = NULL;
     int ret = session_collect_with(session, gather, err);
 
+    if (ret == 0 && preempt) {
+        first = ferry_listener_accept(session->door.listener, session->door.timeout_ms, err);
+        ret = first ? 0 : err->errnum;
+    }
     if (ret == 0)
-        ret = gather_run(gather, session->door.listener, session->chan, result, err);
+        ret = gather_run(gather, preempt ? NULL : session->door.listener, first ? first : session->chan, result, err);
+    ferry_channel_unref(first);
     session_collect_with(session, NULL, NULL);
-    ferry_listener_free(session->door.listener);
-    session->door.listener = NULL;
+    if (ret < 0 || !preempt) {
+        ferry_listener_free(session->door.listener);
+        session->door.listener = NULL;
+    }
     if (ret == 0 && !session->chan)
         ret = session_come_in(session, result->main, err);
     else if (ret == 0 && result->main != session->chan)
@@ -79,14 +88,14 @@ static int admit(void *opaque, const struct hello *main, struct ferry_error *err
     return takeover_begin(opaque, main, err);
 }
 
-/* As many page channels as the source likes, unless our options say how many. */
+/* As many page channels as the source likes, unless our options say how many; and one for requested pages. */
 static unsigned most_connections(const struct ferry_session *session)
 {
     uint64_t channels = session->options.channels;
 
     if (!session->door.listener)
         return 1;
-    return 1 + (channels == 0 || channels == OPTION_AUTO ? HELLO_MAX_PAGES : (unsigned)channels);
+    return 2 + (channels == 0 || channels == OPTION_AUTO ? HELLO_MAX_PAGES : (unsigned)channels);
 }
 
 /* The first bytes, and with a hello the whole set-up; has a deadline where somebody is at the other end. */
@@ -333,6 +342,8 @@ static void drain(struct destination_peer *peer)
     if (ferry_channel_finish(peer->session->chan, NULL) < 0)
         return;
     deadline_begin(&deadline, peer->dog, peer->session->chan, FERRY_READ, clock_now_ns() + DRAIN_NS);
+    if (peer->listener.await_end)
+        peer->listener.await_end(peer->listener.opaque);
     while (ret == 0)
         ret = reader_drop(peer->reader);
     deadline_end(&deadline, ret, "the source goes on sending", NULL);
@@ -343,7 +354,7 @@ void destination_peer_failed(struct destination_peer *peer, int ret, struct ferr
     uint8_t payload[RETURN_PATH_FERRY_MAX];
     struct ferry_error ended;
 
-    if (ret != -EOWNERDEAD)
+    if (ret != -EOWNERDEAD && ret != -ENOTRECOVERABLE)
         (void)!takeover_give_up(peer);
     if (!peer->path || !err)
         return;
@@ -351,7 +362,7 @@ void destination_peer_failed(struct destination_peer *peer, int ret, struct ferr
     ended = peer->lost;
     session_stats_unlock(peer->session);
     if (ended.errnum) {
-        if (ret != -EOWNERDEAD)
+        if (ret != -EOWNERDEAD && ret != -ENOTRECOVERABLE)
             *err = ended;
         return;
     }

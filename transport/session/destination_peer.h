@@ -21,6 +21,13 @@
 #include "session.h"
 #include "watchdog.h"
 
+/* Postcopy: another thread reads the main stream, and tells of it.  await_commit NULL: it is the load thread's. */
+struct destination_listener {
+    int (*await_commit)(void *opaque, uint8_t token[RETURN_PATH_TOKEN_BYTES], struct ferry_error *err);
+    void (*await_end)(void *opaque); /* it reads no more */
+    void *opaque;
+};
+
 struct destination_peer {
     struct ferry_session *session; /* borrowed */
     struct ferry_reader *reader;   /* owned */
@@ -31,6 +38,7 @@ struct destination_peer {
     struct ferry_error lost;       /* why the liveness thread ended it; under the session's lock */
     uint8_t nonce[HELLO_ID_BYTES]; /* of the answer to the hello */
     uint8_t token[RETURN_PATH_TOKEN_BYTES];
+    struct destination_listener listener;
     bool prepared; /* PREPARE came */
     bool agreed;   /* a manifest came and fits */
 };

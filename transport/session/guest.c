@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct ferry_guest *ferry_guest_new(const char *machine, const struct ferry_guest_ops *ops, void *opaque,
                                     struct ferry_error *err)
@@ -22,6 +23,7 @@ struct ferry_guest *ferry_guest_new(const char *machine, const struct ferry_gues
         goto fail;
     memcpy(guest->machine, machine, bytes + 1);
     guest->ops = ops;
+    guest->userfault_fd = -1;
     guest->opaque = opaque;
     ram_map_init(&guest->ram);
     blockers_init(&guest->blockers);
@@ -44,6 +46,8 @@ void ferry_guest_free(struct ferry_guest *guest)
     iterative_list_clear(&guest->iterative);
     device_list_free(guest->devices);
     ram_map_clear(&guest->ram);
+    if (guest->userfault_fd >= 0)
+        close(guest->userfault_fd);
     free(guest);
 }
 
@@ -115,6 +119,13 @@ int ferry_guest_add_converter(struct ferry_guest *guest, const struct ferry_conv
                               struct ferry_error *err)
 {
     return device_list_add_converter(guest->devices, converter, err);
+}
+
+void ferry_guest_give_userfault(struct ferry_guest *guest, int fd)
+{
+    if (guest->userfault_fd >= 0)
+        close(guest->userfault_fd);
+    guest->userfault_fd = fd;
 }
 
 void ferry_guest_set_profile(struct ferry_guest *guest, const struct ferry_profile *profile)

@@ -33,6 +33,7 @@ struct ferry_guest {
     struct rule_list rules;
     struct notifier_list notifiers;
     struct blockers blockers;
+    int userfault_fd; /* owned; -1: none was given */
 };
 
 int guest_stop(struct ferry_guest *guest, struct ferry_error *err);

@@ -74,7 +74,7 @@ static int hear_outcome(struct source_peer *peer, struct ferry_error *err)
     struct ferry_session *session = peer->session;
     int64_t until_ns = clock_now_ns() + (int64_t)session->options.lost_after_ns;
     struct ferry_error why = { 0 };
-    int ret = link_wait(peer->link, LINK_RUNNING | LINK_DECLINED, until_ns, err);
+    int ret = source_peer_wait(peer, LINK_RUNNING | LINK_DECLINED, until_ns, err);
 
     if (ret < 0)
         return handover_uncertain(peer, "the right to run was given away, but no word came that the guest runs", err);
@@ -106,7 +106,7 @@ int handover(struct source_peer *peer, struct ferry_error *err)
 {
     struct ferry_session *session = peer->session;
     struct link_figures figures;
-    int ret = link_wait(peer->link, LINK_READY, FERRY_NO_DEADLINE, err);
+    int ret = source_peer_wait(peer, LINK_READY, FERRY_NO_DEADLINE, err);
 
     if (ret < 0)
         return ret;

@@ -48,18 +48,34 @@ bool landing_ack_due(struct landing *landing)
     return true;
 }
 
-int landing_complete(struct landing *landing, struct ferry_error *err)
+static int check(struct landing *landing, struct ferry_error *err)
 {
-    int ret = iterative_load_complete(&landing->loader, err);
+    int ret = tell(landing, FERRY_MIGRATION_DEVICE, err);
 
-    if (ret == 0)
-        ret = tell(landing, FERRY_MIGRATION_DEVICE, err);
     if (ret == 0) {
         ret = rules_self_check(&landing->guest->rules, err);
         if (ret < 0)
             ferry_error_code(err, FERRY_E_DEVICE_SELF_CHECK);
     }
     return ret;
+}
+
+int landing_complete(struct landing *landing, struct ferry_error *err)
+{
+    int ret = iterative_load_complete(&landing->loader, err);
+
+    return ret == 0 ? check(landing, err) : ret;
+}
+
+/* Which devices go on afterwards is the source's to know: those that have not ended. */
+int landing_complete_before(struct landing *landing, struct ferry_error *err)
+{
+    return check(landing, err);
+}
+
+int landing_complete_after(struct landing *landing, struct ferry_error *err)
+{
+    return iterative_load_complete(&landing->loader, err);
 }
 
 void landing_stats(const struct landing *landing, struct ferry_stats *stats)

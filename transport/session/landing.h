@@ -39,6 +39,10 @@ bool landing_ack_due(struct landing *landing);
 /* After the last section and before the guest may start: 0, or why it must not. */
 int landing_complete(struct landing *landing, struct ferry_error *err);
 
+/* The same for a switch to postcopy: what must be there before the guest runs here; and, in the end, the rest. */
+int landing_complete_before(struct landing *landing, struct ferry_error *err);
+int landing_complete_after(struct landing *landing, struct ferry_error *err);
+
 /* Called between session_stats_lock() and session_stats_unlock(). */
 void landing_stats(const struct landing *landing, struct ferry_stats *stats);
 

@@ -26,7 +26,8 @@ struct link {
     struct link_figures figures;
     struct ferry_error error;
     uint8_t token[RETURN_PATH_TOKEN_BYTES];
-    bool has_token; /* before, READY, RUNNING and DECLINED answer nothing */
+    bool has_token;            /* before, READY, RUNNING and DECLINED answer nothing */
+    struct link_server server; /* request NULL: this is not a postcopy */
     uint32_t ping_cookie, ponged;
     int64_t ping_ns; /* 0: none is out */
     uint8_t *agreed; /* owned; payload of AGREED, fixed once the event is there */
@@ -89,6 +90,31 @@ static void note_agreed(struct link *link, const struct return_path_message *mes
 }
 
 /* Called with the lock held. */
+static void note_pong(struct link *link, uint32_t cookie, int64_t now)
+{
+    link->ponged = cookie;
+    if (!link->ping_ns || cookie != link->ping_cookie)
+        return;
+    if (!link->figures.round_trip_ns || now - link->ping_ns < link->figures.round_trip_ns)
+        link->figures.round_trip_ns = now - link->ping_ns;
+    link->ping_ns = 0;
+}
+
+/* Called with the lock held. */
+static void note_request(struct link *link, const struct return_path_message *message)
+{
+    const char *block = message->type == RETURN_PATH_REQ_PAGES_ID ? message->block : NULL;
+    struct ferry_error why = { .errnum = -EPROTO };
+
+    if (!link->server.request)
+        ferry_error_set_code(&why, FERRY_E_BAD_RETURN_MESSAGE, -EPROTO, "return path: %s, but this is not a postcopy",
+                             return_path_type_name(message->type));
+    else if (link->server.request(link->server.opaque, block, message->counter, message->length, &why) == 0)
+        return;
+    break_locked(link, &why);
+}
+
+/* Called with the lock held. */
 static void note_message(struct link *link, const struct return_path_message *message)
 {
     struct ferry_error why;
@@ -103,12 +129,7 @@ static void note_message(struct link *link, const struct return_path_message *me
             break_locked(link, &why);
         break;
     case RETURN_PATH_PONG:
-        link->ponged = message->value;
-        if (link->ping_ns && message->value == link->ping_cookie) {
-            if (!link->figures.round_trip_ns || now - link->ping_ns < link->figures.round_trip_ns)
-                link->figures.round_trip_ns = now - link->ping_ns;
-            link->ping_ns = 0;
-        }
+        note_pong(link, message->value, now);
         break;
     case RETURN_PATH_AGREED:
         note_agreed(link, message);
@@ -139,8 +160,12 @@ static void note_message(struct link *link, const struct return_path_message *me
         break;
     case RETURN_PATH_HEARTBEAT:
         break;
+    case RETURN_PATH_REQ_PAGES_ID:
+    case RETURN_PATH_REQ_PAGES:
+        note_request(link, message);
+        return; /* nobody waits for these */
     default:
-        ferry_error_set_code(&why, FERRY_E_BAD_RETURN_MESSAGE, -EPROTO, "return path: %s, but this is not a postcopy",
+        ferry_error_set_code(&why, FERRY_E_BAD_RETURN_MESSAGE, -EPROTO, "return path: %s has no place here",
                              return_path_type_name(message->type));
         break_locked(link, &why);
         break;
@@ -220,6 +245,13 @@ void link_expect_token(struct link *link, const uint8_t token[RETURN_PATH_TOKEN_
     pthread_mutex_lock(&link->lock);
     memcpy(link->token, token, sizeof(link->token));
     link->has_token = true;
+    pthread_mutex_unlock(&link->lock);
+}
+
+void link_serve(struct link *link, const struct link_server *server)
+{
+    pthread_mutex_lock(&link->lock);
+    link->server = *server;
     pthread_mutex_unlock(&link->lock);
 }
 

@@ -31,6 +31,13 @@ struct link_figures {
     uint64_t running_ns;   /* from COMMIT to running */
 };
 
+/* Who answers a request for pages (REQ_PAGES).  @block: NULL where the message says "the same as before".  On the
+ * link's thread, which reads nothing meanwhile; a negative errno ends the link with *err. */
+struct link_server {
+    int (*request)(void *opaque, const char *block, uint64_t start, uint32_t length, struct ferry_error *err);
+    void *opaque;
+};
+
 struct link;
 
 /**
@@ -44,6 +51,9 @@ void link_free(struct link *link);
 
 /* READY, RUNNING and DECLINED count only with this token. */
 void link_expect_token(struct link *link, const uint8_t token[RETURN_PATH_TOKEN_BYTES]);
+
+/* Requests for pages are legal from now on, and go there. */
+void link_serve(struct link *link, const struct link_server *server);
 
 /* A ping with this cookie goes out now. */
 void link_pinged(struct link *link, uint32_t cookie);

@@ -106,6 +106,13 @@ void precopy_end(struct precopy *precopy)
     memset(precopy, 0, sizeof(*precopy));
 }
 
+void precopy_put(struct precopy *precopy, const struct page_batch *batch)
+{
+    ram_put_batch(precopy->writer, &precopy->last, batch);
+    precopy->normal += batch->normal;
+    precopy->zero += batch->count - batch->normal;
+}
+
 bool precopy_send_some(struct precopy *precopy)
 {
     struct page_batch batch;
@@ -113,9 +120,7 @@ bool precopy_send_some(struct precopy *precopy)
     batch.limit = BATCH_PAGES;
     if (!walk_take(&precopy->walk, NULL, &batch))
         return false;
-    ram_put_batch(precopy->writer, &precopy->last, &batch);
-    precopy->normal += batch.normal;
-    precopy->zero += batch.count - batch.normal;
+    precopy_put(precopy, &batch);
     return true;
 }
 
@@ -192,6 +197,7 @@ int precopy_end_round(struct precopy *precopy, uint64_t downtime_limit_ns, uint6
     };
     *decision = converge_decide(figures);
     hold_hot(precopy, figures, decision->verdict);
+    round->count++;
     round->fitting = decision->expected_downtime_ns <= downtime_limit_ns ? round->fitting + 1 : 0;
     round->previous_ns = figures->round_ns;
     round->previous_dirty_bytes_per_sec = figures->dirty_bytes_per_sec;

@@ -26,6 +26,7 @@ struct precopy_round {
     uint64_t previous_dirty_bytes_per_sec; /* and what was written in it */
     uint64_t bytes_per_sec;                /* of memory, in the last round that said something */
     unsigned fitting;                      /* see converge_figures.fitting_rounds */
+    uint64_t count;                        /* rounds that are over */
 };
 
 struct precopy {
@@ -51,6 +52,9 @@ void precopy_end(struct precopy *precopy);
 
 /* Send the next dirty pages: at most one batch.  False when none is left. */
 bool precopy_send_some(struct precopy *precopy);
+
+/* These, which were taken from the walk in another way. */
+void precopy_put(struct precopy *precopy, const struct page_batch *batch);
 
 /* Pages that wait for the end; walk_watch_hot() makes them. */
 void precopy_hot_stats(const struct precopy *precopy, struct ferry_hot_stats *stats);

@@ -10,6 +10,7 @@
 #include "gather.h"
 #include "log.h"
 #include "phase.h"
+#include "postcopy_ram.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -116,6 +117,32 @@ unsigned ferry_session_channels(struct ferry_session *session, struct ferry_chan
     count = session->channels_count;
     if (count > 0 && room > 0)
         memcpy(to, session->channels, (count < room ? count : room) * sizeof(*to));
+    pthread_mutex_unlock(&session->lock);
+    return count;
+}
+
+void session_note_threads(struct ferry_session *session, const struct ferry_postcopy_thread *threads, unsigned count)
+{
+    pthread_mutex_lock(&session->lock);
+    if (count > session->threads_count) {
+        struct ferry_postcopy_thread *room = realloc(session->threads, count * sizeof(*room));
+
+        session->threads = room ? room : session->threads;
+        session->threads_count = room ? count : session->threads_count;
+    }
+    if (session->threads_count > 0)
+        memcpy(session->threads, threads, session->threads_count * sizeof(*threads));
+    pthread_mutex_unlock(&session->lock);
+}
+
+unsigned ferry_session_postcopy_threads(struct ferry_session *session, struct ferry_postcopy_thread *to, unsigned room)
+{
+    unsigned count;
+
+    pthread_mutex_lock(&session->lock);
+    count = session->threads_count;
+    if (count > 0 && room > 0)
+        memcpy(to, session->threads, (count < room ? count : room) * sizeof(*to));
     pthread_mutex_unlock(&session->lock);
     return count;
 }
@@ -295,6 +322,8 @@ static void destroy(struct ferry_session *session)
     ferry_listener_free(session->door.listener);
     free(session->uri);
     free(session->channels);
+    free(session->threads);
+    postcopy_ram_free(session->split_ram);
     secure_close(&session->secure);
     ferry_channel_unref(session->chan);
     pthread_cond_destroy(&session->changed);

@@ -28,6 +28,7 @@ struct session_progress {
 };
 
 struct gather;
+struct postcopy_ram;
 
 /* Where the source of a destination that listens comes in; none of it for who was given a connection. */
 struct session_door {
@@ -79,8 +80,11 @@ struct ferry_session {
     pthread_mutex_t lock; /* guards progress */
     pthread_cond_t changed;
     struct session_progress progress;
-    bool postcopy_runs;                   /* which bandwidth holds; under lock */
-    const char *compress_fixed;           /* why `compress` stays as it is; NULL: it can change; under lock */
+    bool postcopy_runs;             /* which bandwidth holds; under lock */
+    const char *compress_fixed;     /* why `compress` stays as it is; NULL: it can change; under lock */
+    struct postcopy_ram *split_ram; /* owned; after a broken postcopy, at the destination: what misses stays missing */
+    struct ferry_postcopy_thread *threads; /* owned, with threads_count; under lock */
+    unsigned threads_count;
     struct ferry_channel_stats *channels; /* owned; under lock */
     unsigned channels_count;
 };
@@ -127,6 +131,9 @@ void session_limit_postcopy(struct ferry_session *session);
 
 /* Note what connections it has; copied. */
 void session_note_channels(struct ferry_session *session, const struct ferry_channel_stats *channels, unsigned count);
+
+/* Note which threads of the guest waited for pages; copied.  Never fewer than before. */
+void session_note_threads(struct ferry_session *session, const struct ferry_postcopy_thread *threads, unsigned count);
 
 /* From here on a cancel comes too late.  -ECANCELED when it came before: then stop and undo, or, where the last byte
  * is out already, go on all the same. */

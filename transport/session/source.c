@@ -11,39 +11,16 @@
  * whatever fails before, it is started again here.
  */
 #include "clock.h"
-#include "departure.h"
-#include "escalate.h"
 #include "log.h"
-#include "precopy.h"
 #include "ram_section.h"
-#include "section.h"
 #include "session.h"
-#include "source_mapped.h"
-#include "source_pages.h"
-#include "source_peer.h"
+#include "source_parts.h"
 #include "state_sections.h"
 #include "uri.h"
 #include "writer.h"
 
 #include <errno.h>
 #include <string.h>
-
-#define PART_NS        (50 * NS_PER_MS) /* how long a PART section may grow */
-#define RAM_SECTION_ID 0
-
-struct source {
-    struct ferry_session *session;
-    struct ferry_guest *guest;
-    struct ferry_writer *writer;
-    struct source_peer peer;
-    struct source_mapped mapped;
-    struct source_pages pages;
-    struct precopy precopy;
-    struct departure departure;
-    struct escalate escalate;
-    uint64_t device_bytes; /* of state, estimated before and known after it was sent */
-    bool stopped;          /* the guest stands still, or tried to */
-};
 
 /* Who are you, and will you take this guest?  Only then does anything begin here. */
 static int source_introduce(struct source *source, struct ferry_error *err)
@@ -53,7 +30,9 @@ static int source_introduce(struct source *source, struct ferry_error *err)
     if (ret == 0)
         ret = source_pages_wanted(&source->pages, source->session, err);
     if (ret == 0)
-        ret = source_peer_open(&source->peer, source->session, source->writer, &source->pages, err);
+        ret = source_postcopy_wanted(&source->postcopy, source->session, source_mapped_is_on(&source->mapped), err);
+    if (ret == 0)
+        ret = source_peer_open(&source->peer, source->session, source->writer, &source->pages, &source->postcopy, err);
     if (ret == 0)
         ret = state_sections_size(source->guest, &source->device_bytes, err);
     if (ret < 0)
@@ -62,11 +41,14 @@ static int source_introduce(struct source *source, struct ferry_error *err)
     section_put_configuration(source->writer, source->guest->machine);
     if (source_mapped_is_on(&source->mapped))
         source_mapped_announce(&source->mapped, source->writer);
-    return source_peer_agree(&source->peer, err);
+    ret = source_peer_agree(&source->peer, err);
+    if (ret < 0 || !source->postcopy.on)
+        return ret;
+    source_postcopy_put_advise(&source->postcopy, &source->guest->ram, source->writer);
+    return source_peer_catch_up(&source->peer, err); /* it says so now if it cannot do that */
 }
 
-/* A section of memory ends.  What page channels have carried so far belongs before its end. */
-static int put_section_end(struct source *source, struct ferry_error *err)
+int source_put_section_end(struct source *source, struct ferry_error *err)
 {
     int ret = 0;
 
@@ -75,7 +57,7 @@ static int put_section_end(struct source *source, struct ferry_error *err)
         ram_put_mark(source->writer);
     }
     ram_put_eos(source->writer);
-    section_put_footer(source->writer, RAM_SECTION_ID);
+    section_put_footer(source->writer, SOURCE_RAM_SECTION_ID);
     return ret;
 }
 
@@ -97,16 +79,16 @@ static int source_setup(struct source *source, struct ferry_error *err)
     if (ret < 0)
         return ret;
     escalate_begin(&source->escalate, session, &source->pages);
-    section_put_first(writer, SECTION_START, RAM_SECTION_ID, RAM_SECTION_NAME, 0, RAM_SECTION_VERSION);
+    section_put_first(writer, SECTION_START, SOURCE_RAM_SECTION_ID, RAM_SECTION_NAME, 0, RAM_SECTION_VERSION);
     if (source_mapped_is_on(&source->mapped))
         ret = source_mapped_put_blocks(&source->mapped, &source->precopy.walk, writer, err);
     else
         ram_put_blocks(writer, &source->guest->ram);
     if (ret < 0)
         return ret;
-    ret = put_section_end(source, err);
+    ret = source_put_section_end(source, err);
     if (ret == 0)
-        ret = departure_setup(&source->departure, RAM_SECTION_ID + 1, err);
+        ret = departure_setup(&source->departure, SOURCE_RAM_SECTION_ID + 1, err);
     if (ret == 0)
         ret = ferry_writer_flush(writer, err);
     stats = session_stats_lock(session);
@@ -117,14 +99,18 @@ static int source_setup(struct source *source, struct ferry_error *err)
     return ret;
 }
 
-static void note_pages(struct source *source)
+void source_note_pages(struct source *source)
 {
     struct mapped_figures mapped;
-    struct page_figures channels;
+    struct page_figures channels, urgent;
     struct ferry_stats *stats;
 
     source_mapped_figures(&source->mapped, &mapped);
     source_pages_total(&source->pages, &channels);
+    source_postcopy_figures(&source->postcopy, &urgent);
+    channels.bytes += urgent.bytes;
+    channels.content_pages += urgent.content_pages;
+    channels.zero_pages += urgent.zero_pages;
     stats = session_stats_lock(source->session);
     stats->ram.remaining_bytes = walk_pending(&source->precopy.walk) * FERRY_PAGE_BYTES;
     stats->ram.normal_pages = source->precopy.normal + channels.content_pages + mapped.content_pages;
@@ -136,13 +122,17 @@ static void note_pages(struct source *source)
         mapped_stats(&mapped, stats);
     departure_stats(&source->departure, stats);
     precopy_hot_stats(&source->precopy, &stats->hot);
+    source_postcopy_stats(&source->postcopy, stats);
     session_stats_unlock(source->session);
 }
 
-/* For people: not as often as pages go. */
-static void note_channels(struct source *source)
+void source_note_channels(struct source *source)
 {
-    source_pages_note(&source->pages, writer_flushed(source->writer));
+    struct page_figures urgent;
+
+    source_postcopy_figures(&source->postcopy, &urgent);
+    source_pages_note(&source->pages, writer_flushed(source->writer),
+                      source->postcopy.urgent ? source->postcopy.chan : NULL, &urgent);
 }
 
 static void note_round(struct source *source, const struct converge_figures *figures,
@@ -168,42 +158,47 @@ static int send_over_channels(struct source *source, enum section_type type, boo
 
     do {
         source_peer_lend(&source->peer);
-        ret = source_pages_work(&source->pages, PART_NS, more, err);
+        ret = source_pages_work(&source->pages, SOURCE_PART_NS, more, err);
         source_peer_claim(&source->peer);
-        note_pages(source);
+        source_note_pages(source);
         if (ret == 0 && *more)
             ret = source_peer_look(&source->peer, err);
     } while (ret == 0 && *more && type == SECTION_END);
     if (ret < 0 || *more)
         return ret;
-    section_put_next(source->writer, type, RAM_SECTION_ID);
-    return put_section_end(source, err);
+    section_put_next(source->writer, type, SOURCE_RAM_SECTION_ID);
+    return source_put_section_end(source, err);
 }
 
-/* One PART or END section: pages until none is left, or, in a PART, until it has grown for long enough. */
-static int send_section(struct source *source, enum section_type type, bool *more, struct ferry_error *err)
+int source_send_section(struct source *source, enum section_type type, bool *more, struct ferry_error *err)
 {
-    int64_t until = type == SECTION_PART ? clock_now_ns() + PART_NS : INT64_MAX;
+    int64_t until = type == SECTION_PART ? clock_now_ns() + SOURCE_PART_NS : INT64_MAX;
     int ret;
 
     if (source->pages.count > 0)
         return send_over_channels(source, type, more, err);
-    section_put_next(source->writer, type, RAM_SECTION_ID);
+    section_put_next(source->writer, type, SOURCE_RAM_SECTION_ID);
     do {
         if (source_mapped_is_on(&source->mapped)) {
-            ret = source_mapped_work(&source->mapped, type, PART_NS, more, err);
+            ret = source_mapped_work(&source->mapped, type, SOURCE_PART_NS, more, err);
         } else {
             *more = precopy_send_some(&source->precopy);
             ret = ferry_writer_status(source->writer, err);
         }
-        note_pages(source);
+        source_note_pages(source);
     } while (ret == 0 && *more && clock_now_ns() < until);
     ram_put_eos(source->writer);
-    section_put_footer(source->writer, RAM_SECTION_ID);
+    section_put_footer(source->writer, SOURCE_RAM_SECTION_ID);
     return ret;
 }
 
-/* Everything dirty goes out, then the trackers are asked: what do the figures say? */
+static bool postcopy_due(const struct source *source)
+{
+    return source_postcopy_due(&source->postcopy, source->precopy.round.count, source->escalate.hopeless);
+}
+
+/* Everything dirty goes out, then the trackers are asked: what do the figures say?  1: broken off, to go on in another
+ * way. */
 static int source_round(struct source *source, struct converge_decision *decision, struct ferry_error *err)
 {
     struct converge_figures figures;
@@ -211,12 +206,14 @@ static int source_round(struct source *source, struct converge_decision *decisio
     int ret;
 
     do {
-        ret = send_section(source, SECTION_PART, &more, err);
+        ret = source_send_section(source, SECTION_PART, &more, err);
         if (ret == 0)
             ret = departure_some(&source->departure, &more, err);
         if (ret == 0)
             ret = source_peer_look(&source->peer, err);
         escalate_look(&source->escalate);
+        if (ret == 0 && more && postcopy_due(source))
+            return 1;
     } while (ret == 0 && more);
     if (ret == 0)
         ret = ferry_writer_flush(source->writer, err);
@@ -226,14 +223,14 @@ static int source_round(struct source *source, struct converge_decision *decisio
                                 source->device_bytes, &figures, decision, err);
     if (ret < 0)
         return ret;
-    note_pages(source);
-    note_channels(source);
+    source_note_pages(source);
+    source_note_channels(source);
     note_round(source, &figures, decision);
     return escalate_round(&source->escalate, &figures, decision, err);
 }
 
 /* Rounds, until what is left is worth stopping the guest for: that is decided once more after the destination has
- * caught up. */
+ * caught up.  1: it is time for postcopy. */
 static int source_iterate(struct source *source, struct ferry_error *err)
 {
     struct converge_decision decision;
@@ -241,7 +238,11 @@ static int source_iterate(struct source *source, struct ferry_error *err)
     int ret;
 
     for (;;) {
+        if (postcopy_due(source))
+            return 1;
         ret = source_round(source, &decision, err);
+        if (ret == 1)
+            return 1;
         if (ret == 0 && decision.verdict == FERRY_VERDICT_SWITCH && caught_up)
             ret = departure_may_switch(&source->departure, source_peer_acked(&source->peer), &now, err);
         if (ret < 0 || now)
@@ -254,7 +255,7 @@ static int source_iterate(struct source *source, struct ferry_error *err)
     }
 }
 
-static int source_stop(struct source *source, struct ferry_error *err)
+int source_stop(struct source *source, struct ferry_error *err)
 {
     int ret;
 
@@ -284,7 +285,7 @@ static int source_switch(struct source *source, struct ferry_error *err)
     if (ret == 0)
         ret = precopy_sync(&source->precopy, &changed, err);
     if (ret == 0)
-        ret = send_section(source, SECTION_END, &more, err);
+        ret = source_send_section(source, SECTION_END, &more, err);
     if (ret == 0)
         ret = source_pages_finish(&source->pages, err);
     session_note_step(session, SESSION_PAGES_PUT);
@@ -299,8 +300,8 @@ static int source_switch(struct source *source, struct ferry_error *err)
     stats->ram.rounds++;
     stats->wire.device_bytes = source->device_bytes;
     session_stats_unlock(session);
-    note_pages(source);
-    note_channels(source);
+    source_note_pages(source);
+    source_note_channels(source);
     return ret;
 }
 
@@ -314,6 +315,8 @@ static int source_migrate(struct source *source, struct ferry_error *err)
         ret = departure_active(&source->departure, err);
     if (ret == 0)
         ret = source_iterate(source, err);
+    if (ret == 1)
+        return source_switch_postcopy(source, err);
     if (ret == 0)
         ret = session_enter(source->session, FERRY_PHASE_DEVICE, err);
     return ret == 0 ? source_switch(source, err) : ret;
@@ -375,11 +378,14 @@ static int source_run(struct ferry_session *session, struct ferry_error *err)
     escalate_end(&source.escalate);
     if (ret < 0)
         session_error_where(session, FERRY_SIDE_SOURCE, err);
-    if (ret < 0 && ret != -EOWNERDEAD)
+    if (ret == -ENOTRECOVERABLE)
+        source_peer_failed(&source.peer, err);
+    else if (ret < 0 && ret != -EOWNERDEAD)
         source_undo(&source, err);
-    departure_end(&source.departure, ret, ret < 0 && ret != -EOWNERDEAD);
+    departure_end(&source.departure, ret, ret < 0 && ret != -EOWNERDEAD && ret != -ENOTRECOVERABLE);
     source_peer_close(&source.peer);
     source_mapped_close(&source.mapped);
+    source_postcopy_close(&source.postcopy); /* after the link, which asks it */
     source_pages_close(&source.pages);
     precopy_end(&source.precopy);
     ferry_writer_free(source.writer);

@@ -86,6 +86,9 @@ static int check_plain(struct source_pages *pages, struct ferry_session *session
     else if (session->options.channels == OPTION_AUTO)
         return ferry_error_set_code(err, FERRY_E_BAD_OPTION, -EINVAL,
                                     "in the qemu dialect both ends must be told how many page channels there are");
+    if (session->options.postcopy != POSTCOPY_OFF && pages->count > 0)
+        return ferry_error_set_code(err, FERRY_E_BAD_OPTION, -EINVAL,
+                                    "the qemu dialect has no page channels in postcopy: leave out one of the two");
     if (atomic_load(&session->compress) > COMPRESS_ZSTD)
         return ferry_error_set_code(err, FERRY_E_BAD_OPTION, -EINVAL,
                                     "the qemu dialect has none, zlib and zstd on page channels, and nothing else");
@@ -139,12 +142,13 @@ static int level_of(uint64_t option)
     return option == 0 ? CODEC_LEVEL_ZERO : (int)option;
 }
 
-int source_pages_open(struct source_pages *pages, struct page_walk *walk, struct ferry_error *err)
+static void terms_of(const struct source_pages *pages, struct page_terms *terms)
 {
     struct ferry_session *session = pages->session;
     const struct ferry_options *options = &session->options;
     uint64_t agreed = agreed_protocol(session);
-    struct page_terms terms = {
+
+    *terms = (struct page_terms){
         .format = agreed & CAPABILITY_PACKET_V2 ? &packet_v2 : &packet_v1,
         .batch_pages = (unsigned)options->batch_pages,
         .codec = codec_now(session),
@@ -153,17 +157,23 @@ int source_pages_open(struct source_pages *pages, struct page_walk *walk, struct
         .pin = options->pin_threads,
         .limit = session->limit,
     };
+    if (!(agreed & CAPABILITY_LARGE_BATCH) && terms->batch_pages > BATCH_PAGES)
+        terms->batch_pages = BATCH_PAGES;
+}
+
+int source_pages_open(struct source_pages *pages, struct page_walk *walk, struct ferry_error *err)
+{
+    struct page_terms terms;
 
     if (pages->count == 0)
         return 0;
-    if (!(agreed & CAPABILITY_LARGE_BATCH) && terms.batch_pages > BATCH_PAGES)
-        terms.batch_pages = BATCH_PAGES;
+    terms_of(pages, &terms);
     lend_memory(pages);
     pages->senders = page_senders_new(walk, pages->chans, pages->count, &terms, err);
     if (!pages->senders)
         return err && err->errnum ? err->errnum : -ENOMEM;
     widen_init(&pages->widen, pages->count);
-    if (options->channels == OPTION_AUTO)
+    if (pages->session->options.channels == OPTION_AUTO)
         page_senders_use(pages->senders, pages->widen.used);
     return 0;
 }
@@ -216,6 +226,37 @@ int source_pages_sync(struct source_pages *pages, struct ferry_error *err)
     return pages->senders ? page_senders_sync(pages->senders, err) : 0;
 }
 
+void source_pages_begin_postcopy(struct source_pages *pages)
+{
+    if (!pages->senders)
+        return;
+    page_senders_use(pages->senders, pages->count);
+    page_senders_begin_postcopy(pages->senders, pages->round);
+    pages->at_work = true;
+}
+
+void source_pages_urgent_terms(const struct source_pages *pages, struct page_urgent_terms *terms)
+{
+    struct page_terms ours;
+
+    terms_of(pages, &ours);
+    terms->format = ours.format;
+    terms->batch_pages = ours.batch_pages;
+    terms->sums = ours.sums;
+    terms->round = pages->round;
+}
+
+int source_pages_status(const struct source_pages *pages, struct ferry_error *err)
+{
+    struct ferry_error why = { 0 };
+    int ret = pages->senders ? page_senders_wait(pages->senders, 0, &why) : 0;
+
+    if (ret == 0 || ret == -ETIMEDOUT)
+        return 0;
+    *err = why;
+    return ret;
+}
+
 int source_pages_finish(struct source_pages *pages, struct ferry_error *err)
 {
     return pages->senders ? page_senders_finish(pages->senders, err) : 0;
@@ -254,10 +295,11 @@ void source_pages_total(const struct source_pages *pages, struct page_figures *t
     }
 }
 
-void source_pages_note(const struct source_pages *pages, uint64_t main_bytes)
+void source_pages_note(const struct source_pages *pages, uint64_t main_bytes, const struct ferry_channel *urgent,
+                       const struct page_figures *urgent_figures)
 {
     struct ferry_session *session = pages->session;
-    struct ferry_channel_stats *stats = calloc(1 + pages->count, sizeof(*stats));
+    struct ferry_channel_stats *stats = calloc(2 + pages->count, sizeof(*stats));
     unsigned count = 1;
 
     if (!stats)
@@ -273,6 +315,8 @@ void source_pages_note(const struct source_pages *pages, uint64_t main_bytes)
             channel_stats_zero_copy(&stats[count], pages->chans[i]);
         count++;
     }
+    if (urgent)
+        channel_stats_urgent(&stats[count++], urgent, urgent_figures);
     session_note_channels(session, stats, count);
     free(stats);
 }

@@ -12,6 +12,7 @@
 
 #include "hello.h"
 #include "page_senders.h"
+#include "page_urgent.h"
 #include "session.h"
 #include "watchdog.h"
 #include "widen.h"
@@ -44,6 +45,16 @@ int source_pages_work(struct source_pages *pages, int64_t ns, bool *more, struct
 /* The round is over: everything goes before what follows the mark that the caller now puts into the main stream. */
 int source_pages_sync(struct source_pages *pages, struct ferry_error *err);
 
+/* Postcopy, behind a sync that has no mark: what is left goes on by itself, until source_pages_work() says that nothing
+ * is. */
+void source_pages_begin_postcopy(struct source_pages *pages);
+
+/* Of a connection for requested pages: as the page channels', once these have begun with postcopy or are about to. */
+void source_pages_urgent_terms(const struct source_pages *pages, struct page_urgent_terms *terms);
+
+/* The first error of any so far, or 0. */
+int source_pages_status(const struct source_pages *pages, struct ferry_error *err);
+
 /* Nothing more comes. */
 int source_pages_finish(struct source_pages *pages, struct ferry_error *err);
 
@@ -56,8 +67,10 @@ unsigned source_pages_use_all(struct source_pages *pages, unsigned *used);
 /* What all of them have carried so far. */
 void source_pages_total(const struct source_pages *pages, struct page_figures *total);
 
-/* What is to be told of each, the main connection first, which has carried @main_bytes. */
-void source_pages_note(const struct source_pages *pages, uint64_t main_bytes);
+/* What is to be told of each, the main connection first, which has carried @main_bytes; and, where there is one, of
+ * that for requested pages. */
+void source_pages_note(const struct source_pages *pages, uint64_t main_bytes, const struct ferry_channel *urgent,
+                       const struct page_figures *urgent_figures);
 
 void source_pages_close(struct source_pages *pages);
 

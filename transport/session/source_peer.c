@@ -3,6 +3,7 @@
 #include "source_peer.h"
 
 #include "bytes.h"
+#include "capabilities.h"
 #include "clock.h"
 #include "dial.h"
 #include "error_wire.h"
@@ -16,7 +17,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CAUSE_WAIT_NS NS_PER_SEC /* for the destination's reason, once the channel has broken */
+#define CAUSE_WAIT_NS NS_PER_SEC      /* for the destination's reason, once the channel has broken */
+#define MEANWHILE_NS  (NS_PER_MS / 2) /* how soon what is to be seen to meanwhile is */
 #define PING_EVERY_NS NS_PER_SEC
 
 /* ---- liveness: all on its thread ------------------------------------------------------------------------------- */
@@ -83,12 +85,27 @@ static int choose_dialect(struct source_peer *peer, struct ferry_error *err)
     }
 }
 
-static int say_hello(struct source_peer *peer, struct source_pages *pages, struct ferry_error *err)
+/* The connection for requested pages, too. */
+static int dial_postcopy(struct source_peer *peer, const struct hello *hello, uint64_t agreed,
+                         struct source_postcopy *postcopy, struct ferry_error *err)
 {
+    if (!postcopy->on)
+        return 0;
+    if (!(agreed & CAPABILITY_POSTCOPY))
+        return ferry_error_set_code(err, FERRY_E_POSTCOPY_UNSUPPORTED, -ENOTSUP,
+                                    "%s: the destination does not know postcopy",
+                                    ferry_channel_label(peer->session->chan));
+    return source_postcopy_wants_connection(postcopy, true) ? source_postcopy_dial(postcopy, hello, peer->dog, err) : 0;
+}
+
+static int say_hello(struct source_peer *peer, struct source_pages *pages, struct source_postcopy *postcopy,
+                     struct ferry_error *err)
+{
+    unsigned urgent = source_postcopy_wants_connection(postcopy, true) ? 1 : 0;
     struct ferry_session *session = peer->session;
     struct hello_answer answer;
     struct hello hello;
-    int ret = dial_introduce(&session->options, 1 + pages->count, &hello, err);
+    int ret = dial_introduce(&session->options, 1 + pages->count + urgent, &hello, err);
 
     if (ret < 0)
         return ret;
@@ -101,7 +118,8 @@ static int say_hello(struct source_peer *peer, struct source_pages *pages, struc
     session_at(session, "answered");
     memcpy(peer->nonce, answer.nonce, sizeof(peer->nonce));
     session_note_peer(session, "ferry", answer.protocol, answer.device);
-    return source_pages_dial(pages, &hello, peer->dog, err);
+    ret = source_pages_dial(pages, &hello, peer->dog, err);
+    return ret == 0 ? dial_postcopy(peer, &hello, answer.protocol, postcopy, err) : ret;
 }
 
 /* The thread that listens, and in the ferry dialect the one that watches. */
@@ -121,7 +139,7 @@ static int listen_back(struct source_peer *peer, struct ferry_error *err)
 }
 
 int source_peer_open(struct source_peer *peer, struct ferry_session *session, struct ferry_writer *writer,
-                     struct source_pages *pages, struct ferry_error *err)
+                     struct source_pages *pages, struct source_postcopy *postcopy, struct ferry_error *err)
 {
     int ret;
 
@@ -145,11 +163,15 @@ int source_peer_open(struct source_peer *peer, struct ferry_session *session, st
         session_note_peer(session, "qemu", 0, 0);
         session_make_id(session);
         ret = source_pages_dial(pages, NULL, peer->dog, err);
+        if (ret == 0 && postcopy->on && session->options.postcopy_preempt == PREEMPT_EARLY)
+            ret = source_postcopy_dial(postcopy, NULL, peer->dog, err);
         if (ret < 0)
             return ret;
+        if (postcopy->on && !session->options.return_path)
+            return ferry_error_set_code(err, FERRY_E_BAD_OPTION, -EINVAL, "postcopy needs a return path");
         return ferry_channel_answers(session->chan) && session->options.return_path ? listen_back(peer, err) : 0;
     }
-    ret = say_hello(peer, pages, err);
+    ret = say_hello(peer, pages, postcopy, err);
     return ret == 0 ? listen_back(peer, err) : ret;
 }
 
@@ -307,6 +329,51 @@ int source_peer_hand_over(struct source_peer *peer, struct ferry_error *err)
     return peer->ferry ? handover(peer, err) : finish_plain(peer, err);
 }
 
+/* The plain dialect: from here on it is QEMU's, whatever happens. */
+static int let_go_plain(struct source_peer *peer, struct ferry_error *err)
+{
+    int ret = session_commit(peer->session, err);
+
+    if (ret < 0)
+        return ret;
+    ret = ferry_writer_flush(peer->writer, err);
+    if (ret < 0)
+        return handover_uncertain(peer, "the guest was sent, but perhaps not all of it that must be there", err);
+    session_note_step(peer->session, SESSION_SENT);
+    return 0;
+}
+
+int source_peer_let_go(struct source_peer *peer, struct ferry_error *err)
+{
+    return peer->ferry ? source_peer_hand_over(peer, err) : let_go_plain(peer, err);
+}
+
+int source_peer_wait(struct source_peer *peer, unsigned events, int64_t deadline_ns, struct ferry_error *err)
+{
+    int ret = -ETIMEDOUT;
+
+    if (!peer->meanwhile)
+        return link_wait(peer->link, events, deadline_ns, err);
+    while (ret == -ETIMEDOUT && (deadline_ns < 0 || clock_now_ns() < deadline_ns)) {
+        source_peer_lend(peer);
+        ret = link_wait(peer->link, events, clock_now_ns() + MEANWHILE_NS, err);
+        source_peer_claim(peer);
+        if (ret == -ETIMEDOUT && peer->meanwhile(peer->meanwhile_opaque, err) < 0)
+            return err->errnum ? err->errnum : -EIO;
+    }
+    return ret;
+}
+
+int source_peer_await_shut(struct source_peer *peer, struct ferry_error *err)
+{
+    int ret;
+
+    source_peer_lend(peer);
+    ret = link_wait(peer->link, LINK_SHUT, FERRY_NO_DEADLINE, err);
+    source_peer_claim(peer);
+    return ret;
+}
+
 static bool channel_broke(const struct ferry_error *err)
 {
     return err->errnum == -EPIPE || err->errnum == -ECONNRESET || err->errnum == -ESHUTDOWN;
@@ -319,8 +386,9 @@ void source_peer_failed(struct source_peer *peer, struct ferry_error *err)
     size_t bytes;
 
     if (!peer->session)
-        return; /* never opened */
-    handover_failed(peer);
+        return;                                  /* never opened */
+    if (!err || err->errnum != -ENOTRECOVERABLE) /* else it is not here any more */
+        handover_failed(peer);
     if (!peer->link || !err)
         return;
     /* The destination sends its reason and then closes, so the reason may still be on its way. */

@@ -16,6 +16,7 @@
 #include "liveness.h"
 #include "session.h"
 #include "source_pages.h"
+#include "source_postcopy.h"
 #include "watchdog.h"
 
 #include <ferry/stream.h>
@@ -33,11 +34,14 @@ struct source_peer {
     uint8_t nonce[RETURN_PATH_NONCE_BYTES]; /* of the destination's answer */
     uint8_t token[RETURN_PATH_TOKEN_BYTES];
     bool declined; /* the destination gave the guest back */
+    /* Postcopy: what is to be seen to now and then while the destination is waited for; NULL: nothing. */
+    int (*meanwhile)(void *opaque, struct ferry_error *err);
+    void *meanwhile_opaque;
 };
 
 /* Choose the dialect, begin, and connect @pages.  On failure, too, source_peer_close() it. */
 int source_peer_open(struct source_peer *peer, struct ferry_session *session, struct ferry_writer *writer,
-                     struct source_pages *pages, struct ferry_error *err);
+                     struct source_pages *pages, struct source_postcopy *postcopy, struct ferry_error *err);
 /* A zeroed one is legal. */
 void source_peer_close(struct source_peer *peer);
 
@@ -71,6 +75,15 @@ void source_peer_prepare(struct source_peer *peer);
  * not run there.
  */
 int source_peer_hand_over(struct source_peer *peer, struct ferry_error *err);
+
+/* The same in postcopy, with the package put: the guest is the destination's, its memory follows. */
+int source_peer_let_go(struct source_peer *peer, struct ferry_error *err);
+
+/* Postcopy: everything was put; wait for the word that it has come. */
+int source_peer_await_shut(struct source_peer *peer, struct ferry_error *err);
+
+/* Wait for one of @events (link.h) of the destination, seeing to `meanwhile`.  @deadline_ns as for link_wait(). */
+int source_peer_wait(struct source_peer *peer, unsigned events, int64_t deadline_ns, struct ferry_error *err);
 
 /* The migration failed with @err: tell the destination, or, if the destination said why first, take its reason. */
 void source_peer_failed(struct source_peer *peer, struct ferry_error *err);

@@ -53,10 +53,9 @@ static int put_description(struct ferry_guest *guest, struct ferry_writer *write
     return 0;
 }
 
-int state_sections_save(struct ferry_guest *guest, struct ferry_writer *writer, uint32_t first_id, uint64_t *bytes,
-                        struct ferry_error *err)
+static int save_devices(struct ferry_guest *guest, struct ferry_writer *writer, uint32_t first_id, json_t *described,
+                        uint64_t *bytes, struct ferry_error *err)
 {
-    json_t *described = json_array();
     uint64_t began = ferry_writer_offset(writer);
     int ret = described ? 0 : ferry_error_set(err, -ENOMEM, "no memory to describe the devices");
 
@@ -64,6 +63,25 @@ int state_sections_save(struct ferry_guest *guest, struct ferry_writer *writer, 
         if (device_needed(d))
             ret = save_device(guest, writer, d, first_id + d->number, described, err);
     *bytes = ferry_writer_offset(writer) - began;
+    return ret;
+}
+
+int state_sections_put(struct ferry_guest *guest, struct ferry_writer *writer, uint32_t first_id, uint64_t *bytes,
+                       struct ferry_error *err)
+{
+    json_t *described = json_array();
+    int ret = save_devices(guest, writer, first_id, described, bytes, err);
+
+    json_decref(described);
+    return ret;
+}
+
+int state_sections_save(struct ferry_guest *guest, struct ferry_writer *writer, uint32_t first_id, uint64_t *bytes,
+                        struct ferry_error *err)
+{
+    json_t *described = json_array();
+    int ret = save_devices(guest, writer, first_id, described, bytes, err);
+
     if (ret == 0) {
         section_put_eof(writer);
         ret = put_description(guest, writer, described, err);

@@ -22,6 +22,10 @@ int state_sections_size(struct ferry_guest *guest, uint64_t *bytes, struct ferry
 int state_sections_save(struct ferry_guest *guest, struct ferry_writer *writer, uint32_t first_id, uint64_t *bytes,
                         struct ferry_error *err);
 
+/* The FULL sections alone, which is what goes into the package of a postcopy. */
+int state_sections_put(struct ferry_guest *guest, struct ferry_writer *writer, uint32_t first_id, uint64_t *bytes,
+                       struct ferry_error *err);
+
 /* Which devices have got their state; zero-initialise, and clear in the end. */
 struct state_arrivals {
     bool *arrived; /* by device number; owned */

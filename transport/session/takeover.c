@@ -43,10 +43,8 @@ int takeover_prepare(struct destination_peer *peer, const struct section_item *i
     return 0;
 }
 
-/* The next COMMIT must carry the token of the PREPARE; until it comes, the guest is the source's. */
-static int wait_commit(struct destination_peer *peer, struct ferry_error *err)
+static int read_commit(struct destination_peer *peer, uint8_t *token, struct ferry_error *err)
 {
-    uint8_t token[RETURN_PATH_TOKEN_BYTES];
     struct section_item item;
     int ret;
 
@@ -60,9 +58,21 @@ static int wait_commit(struct destination_peer *peer, struct ferry_error *err)
         if (ret < 0)
             return ret;
     }
-    ret = get_token(peer, &item, token);
+    return get_token(peer, &item, token) < 0 ? ferry_reader_status(peer->reader, err) : 0;
+}
+
+/* The next COMMIT must carry the token of the PREPARE; until it comes, the guest is the source's. */
+static int wait_commit(struct destination_peer *peer, struct ferry_error *err)
+{
+    uint8_t token[RETURN_PATH_TOKEN_BYTES];
+    int ret;
+
+    if (peer->listener.await_commit)
+        ret = peer->listener.await_commit(peer->listener.opaque, token, err);
+    else
+        ret = read_commit(peer, token, err);
     if (ret < 0)
-        return ferry_reader_status(peer->reader, err);
+        return ret;
     if (memcmp(token, peer->token, sizeof(token)) != 0)
         return ferry_error_set_code(err, FERRY_E_BAD_TOKEN, -EPROTO,
                                     "the right to run came with another migration's token");

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# postcopy.py - the guest goes first, its memory follows: nothing is lost, each page comes once
+import ctypes
+import os
+import signal
+import struct
+
+import pki
+from ferry import DONE, FAILED, SIZE, UNCERTAIN, Case, guest, main, missing, run
+
+import json
+
+CLONE_NEWNS, MS_BIND, MS_REC, MS_PRIVATE = 0x20000, 0x1000, 0x4000, 1 << 18
+PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 38, 22, 2
+NR_USERFAULTFD, EPERM = 323, 1
+BUSY = guest(dirty="200MiB/s", more=",zero=25%,content=mixed")
+
+
+def without_userfaultfd():
+    """In the child: neither the system call nor the device is left."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if os.path.exists("/dev/userfaultfd"):
+        for call in (libc.unshare(CLONE_NEWNS), libc.mount(b"none", b"/", None, MS_REC | MS_PRIVATE, None),
+                     libc.mount(b"/dev/null", b"/dev/userfaultfd", None, MS_BIND, None)):
+            if call != 0:
+                os._exit(99)
+    code = [(0x20, 0, 0, 0), (0x15, 0, 1, NR_USERFAULTFD), (0x06, 0, 0, 0x00050000 | EPERM), (0x06, 0, 0, 0x7FFF0000)]
+    rules = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *row) for row in code))
+    program = struct.pack("HxxxxxxP", len(code), ctypes.addressof(rules))
+    libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    if libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, program, 0, 0) != 0:
+        os._exit(98)
+
+
+class Postcopy(Case):
+    def cross(self, uri, both=(), source=("--postcopy", "--postcopy-after-rounds", "1"), spec=BUSY):
+        recv = self.start("recv", uri, "--guest", spec.partition(":")[0], "--run-on", "100ms", *both)
+        address = recv.wait_event("listening")["address"]
+        send = self.send(address, *both, *source, spec=spec)
+        sent, received = self.assert_done(send), self.assert_done(recv)
+        self.assert_verified(received)
+        self.assert_followed(sent, received)
+        return sent, received
+
+    def assert_followed(self, sent, received):
+        there = received["postcopy"]
+        self.assertEqual((there["state"], there["missing-pages"], there["duplicates"]), ("end", 0, 0))
+        self.assertGreater(there["discarded-pages"], 0)
+        self.assertEqual(there["received-pages"], there["discarded-pages"])
+        self.assertEqual(there["latency"]["count"], sum(there["latency"]["distribution"]))
+        self.assertLessEqual(sent["postcopy"]["requests"], there["requests"])
+        self.assertEqual(sent["ram"]["normal"], received["ram"]["normal"])
+
+    def test_over_tcp_encrypted_with_each_codec(self):
+        keys = pki.psk(self.path("keys.psk"))
+        for codec in "none", "zlib", "zstd", "lz4", "xbzrle", "auto":
+            with self.subTest(codec=codec):
+                sent, _ = self.cross("tcp:127.0.0.1:0", ["--tls-creds", keys, "--channels", "2", "--compress", codec])
+                self.assertEqual([channel["role"] for channel in sent["channels"]],
+                                 ["main", "pages", "pages", "urgent"])
+
+    def test_kvm(self):
+        if not missing("kvm"):
+            self.cross("tcp:127.0.0.1:0", ["--channels", "2"], spec=f"kvm:size={SIZE},dirty=50MiB/s,threads=2")
+
+    def test_what_the_guest_touches_is_asked_for(self):
+        limits = ["--max-postcopy-bandwidth", "8MiB/s", "--postcopy-prefetch", "0"]
+        sent, received = self.cross("tcp:127.0.0.1:0", ["--channels", "1"],
+                                    ["--postcopy", "--postcopy-after-rounds", "1", *limits])
+        there = received["postcopy"]
+        self.assertGreater(there["requests"], 0)
+        self.assertGreater(there["latency"]["count"], 0)
+        self.assertGreater(sent["postcopy"]["requested-pages"], 0)
+        self.assertEqual(sent["postcopy"]["prefetched-pages"], 0)
+        self.assertGreater(sum(thread["faults"] for thread in there["threads"]), 0)
+        self.assertEqual(len(received["postcopy-vcpu-blocktime"]), len(there["threads"]))
+
+    def test_neighbours_follow(self):
+        sent, _ = self.cross("tcp:127.0.0.1:0", ["--channels", "1"], ["--postcopy", "now", "--max-postcopy-bandwidth",
+                                                                      "8MiB/s"])
+        self.assertGreater(sent["postcopy"]["prefetched-pages"], 0)
+
+    def test_at_once(self):
+        sent, received = self.cross("tcp:127.0.0.1:0", source=["--postcopy", "now"])
+        self.assertEqual(received["postcopy"]["discarded-pages"], received["ram"]["total"] // 4096)
+
+    def test_after_a_time(self):
+        self.cross("unix:" + self.path("socket"), ["--channels", "4"],
+                   ["--postcopy", "--postcopy-after", "300ms", "--max-bandwidth", "50MiB/s"])
+
+    def test_when_precopy_cannot_converge(self):
+        sent, _ = self.cross("tcp:127.0.0.1:0", ["--channels", "1"],
+                             ["--postcopy", "auto", "--max-bandwidth", "50MiB/s"])
+        self.assertLess(sent["ram"]["dirty-sync-count"], 30)
+
+    def test_on_one_connection(self):
+        sent, _ = self.cross("unix:" + self.path("socket"), ["--channels", "0"])
+        self.assertEqual([channel["role"] for channel in sent["channels"]], ["main", "urgent"])
+
+    def test_in_the_qemu_dialect(self):
+        for preempt in "off", "on", "early":
+            with self.subTest(preempt=preempt):
+                self.cross("tcp:127.0.0.1:0", ["--postcopy-preempt", preempt],
+                           ["--postcopy", "--postcopy-after-rounds", "1", "--peer", "qemu"])
+
+    def test_a_device_whose_memory_follows(self):
+        sent, received = self.cross("tcp:127.0.0.1:0", ["--channels", "2"], spec=BUSY + ",vfio=16MiB")
+        self.assertGreater(sent["vfio"]["transferred"], 16 << 20)
+
+    def test_it_may_end_before(self):
+        recv, address = self.receive()
+        sent = self.assert_done(self.send(address, "--postcopy", spec=guest(dirty="1MiB/s")))
+        received = self.assert_done(recv)
+        self.assert_verified(received)
+        self.assertNotIn("postcopy", sent)
+
+    def test_a_destination_that_cannot(self):
+        recv = self.start("recv", "tcp:127.0.0.1:0", "--guest", "pattern", preexec_fn=without_userfaultfd)
+        send = self.send(recv.wait_event("listening")["address"], "--postcopy")
+        for side in send, recv:
+            status, report = side.end()
+            self.assertEqual((status, report["error"]["code"]), (FAILED, "postcopy-unsupported"), side.words())
+            self.assertEqual(report["ram"]["normal"], 0)
+        self.assert_guest_went_on(send, send.seen[-1])
+
+    def test_the_source_dies_behind_the_switch(self):
+        recv, address = self.receive()
+        send = self.send(address, "--postcopy", "now", "--max-postcopy-bandwidth", "1MiB/s")
+        recv.wait_event("figures", status="postcopy-active")
+        send.signal(signal.SIGKILL)
+        status, report = recv.end()
+        self.assertEqual((status, report["status"]), (UNCERTAIN, "postcopy-paused"), recv.words())
+        self.assertEqual(report["error"]["code"], "postcopy-interrupted")
+        self.assertGreater(report["postcopy"]["missing-pages"], 0)
+
+    def test_the_destination_dies_behind_the_switch(self):
+        recv, address = self.receive()
+        send = self.send(address, "--postcopy", "now", "--max-postcopy-bandwidth", "1MiB/s")
+        send.wait_event("figures", status="postcopy-active")
+        recv.signal(signal.SIGKILL)
+        status, report = send.end()
+        self.assertEqual((status, report["status"]), (UNCERTAIN, "postcopy-paused"), send.words())
+        self.assertEqual(report["error"]["code"], "postcopy-interrupted")
+        self.assertFalse(report["guest"]["runs-here"])
+
+    def test_the_demo(self):
+        status, out, words = run("demo", "--guest", BUSY, "--postcopy", "--json", "-")
+        self.assertEqual(status, DONE, words)
+        report = json.loads(out)
+        self.assert_followed(report["source"], report["destination"])
+        self.assertTrue(all("tls" in channel for channel in report["channels"]))
+
+
+if __name__ == "__main__":
+    main()

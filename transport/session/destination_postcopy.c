@@ -1,0 +1,476 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* destination_postcopy.c - the guest runs here while its memory follows: commands, and the package */
+#include "bytes.h"
+#include "clock.h"
+#include "destination_listen.h"
+#include "destination_parts.h"
+#include "guest_parts.h"
+#include "listener.h"
+#include "log.h"
+#include "reader.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ADVISE_BYTES  16
+#define PACKAGE_MAX   (64u << 20) /* of device state */
+#define DISCARD_RANGE 16          /* bytes of one */
+
+static int out_of_order(const struct destination *destination, const char *what, struct ferry_error *err)
+{
+    return ferry_error_set_code(err, FERRY_E_POSTCOPY_ORDER, -EPROTO, "%s: %s has no place in state '%s'",
+                                ferry_channel_label(destination->session->chan), what,
+                                postcopy_state_name(destination->postcopy.state));
+}
+
+static int enter(struct destination *destination, enum postcopy_state to, const char *what, struct ferry_error *err)
+{
+    struct destination_postcopy *postcopy = &destination->postcopy;
+
+    if (!postcopy_state_allowed(postcopy->state, to))
+        return out_of_order(destination, what, err);
+    postcopy->state = to;
+    destination_note_progress(destination);
+    return 0;
+}
+
+/* ---- advise -------------------------------------------------------------------------------------------------------
+ */
+
+/* A page of this guest is missing: on the fault thread. */
+static int ask(void *opaque, const struct ram_block *block, uint64_t page, uint64_t count)
+{
+    struct destination *destination = opaque;
+    struct destination_postcopy *postcopy = &destination->postcopy;
+    struct ferry_error mute;
+    int ret = return_path_request(destination->peer.path, block == postcopy->last ? NULL : block->info.name,
+                                  page << FERRY_PAGE_SHIFT, (uint32_t)(count << FERRY_PAGE_SHIFT), &mute);
+
+    postcopy->last = block;
+    return ret;
+}
+
+static const struct postcopy_ram_ops ram_ops = { .request = ask };
+
+/* Once the blocks are known, which is not yet so at ADVISE where the stream's list makes them. */
+static int prepare(struct destination *destination, struct ferry_error *err)
+{
+    struct destination_postcopy *postcopy = &destination->postcopy;
+
+    if (postcopy->ram)
+        return 0;
+    postcopy->ram =
+        postcopy_ram_new(&destination->guest->ram, &ram_ops, destination, destination->guest->userfault_fd, err);
+    if (!postcopy->ram)
+        return err->errnum ? err->errnum : -ENOTSUP;
+    destination->guest->userfault_fd = -1;
+    return 0;
+}
+
+/* Before the first page: what this kernel will not do is said now. */
+static int preflight(struct destination *destination, struct ferry_error *err)
+{
+    struct postcopy_ram *probe;
+
+    if (destination->guest->ram.count > 0)
+        return prepare(destination, err);
+    if (destination->guest->userfault_fd >= 0)
+        return 0; /* it can be tried but once */
+    probe = postcopy_ram_new(&destination->guest->ram, &ram_ops, destination, -1, err);
+    postcopy_ram_free(probe);
+    return probe ? 0 : err->errnum ? err->errnum : -ENOTSUP;
+}
+
+/* Is this the memory that the source speaks of, and can it be done here? */
+static int advise(struct destination *destination, const struct section_item *item, struct ferry_error *err)
+{
+    const struct ram_map *map = &destination->guest->ram;
+    uint8_t payload[ADVISE_BYTES];
+    uint64_t sizes = 0;
+    int ret;
+
+    if (item->bytes != ADVISE_BYTES)
+        return ferry_error_set(err, -EPROTO, "command postcopy-advise with %u bytes instead of %d", item->bytes,
+                               ADVISE_BYTES);
+    if (ferry_get_bytes(destination->reader, payload, sizeof(payload)) < 0)
+        return ferry_reader_status(destination->reader, err);
+    if (!destination->peer.path)
+        return ferry_error_set_code(err, FERRY_E_POSTCOPY_ORDER, -EPROTO,
+                                    "%s: postcopy without a return path to ask for pages on",
+                                    ferry_channel_label(destination->session->chan));
+    for (unsigned i = 0; i < map->count; i++)
+        sizes |= map->blocks[i]->info.page_size;
+    if (load_be64(payload + 8) != FERRY_PAGE_BYTES || (sizes & ~load_be64(payload)))
+        return ferry_error_set(err, -EINVAL,
+                               "the source's memory has page sizes 0x%" PRIx64 " (of %" PRIu64
+                               " bytes each), this one 0x%" PRIx64,
+                               load_be64(payload), load_be64(payload + 8), sizes);
+    ret = enter(destination, POSTCOPY_ADVISE, "postcopy-advise", err);
+    return ret == 0 ? preflight(destination, err) : ret;
+}
+
+/* ---- discard ------------------------------------------------------------------------------------------------------
+ */
+
+static int discard_range(struct destination *destination, const struct ram_block *block, const uint8_t *range,
+                         struct ferry_error *err)
+{
+    uint64_t start = load_be64(range), length = load_be64(range + 8);
+    uint64_t first = start >> FERRY_PAGE_SHIFT, count = length >> FERRY_PAGE_SHIFT;
+
+    if (start % FERRY_PAGE_BYTES || length % FERRY_PAGE_BYTES || count == 0 || first >= block->pages ||
+        count > block->pages - first)
+        return ferry_error_set(err, -EPROTO,
+                               "postcopy-ram-discard: 0x%" PRIx64 " bytes at 0x%" PRIx64
+                               " are no pages of block '%s', which has 0x%" PRIx64,
+                               length, start, block->info.name, block->info.length);
+    destination_pages_discard(&destination->pages, block, first, count);
+    return postcopy_ram_discard(destination->postcopy.ram, block, first, count, err);
+}
+
+/* u8 0 | cstr8 block | u8 0 | ranges */
+static int discard_all(struct destination *destination, const uint8_t *payload, size_t bytes, struct ferry_error *err)
+{
+    char name[FERRY_BLOCK_NAME_MAX + 1];
+    const struct ram_block *block;
+    size_t length = bytes > 1 ? payload[1] : 0, at = 3 + length;
+    int ret = 0;
+
+    if (bytes < 3 || payload[0] != 0 || at + DISCARD_RANGE > bytes || (bytes - at) % DISCARD_RANGE ||
+        payload[2 + length] != 0)
+        return ferry_error_set(err, -EPROTO, "a malformed command postcopy-ram-discard of %zu bytes", bytes);
+    memcpy(name, payload + 2, length);
+    name[length] = 0;
+    block = ram_map_find(&destination->guest->ram, name);
+    if (!block)
+        return ferry_error_set(err, -EPROTO, "postcopy-ram-discard: there is no block '%s'", name);
+    for (; ret == 0 && at < bytes; at += DISCARD_RANGE)
+        ret = discard_range(destination, block, payload + at, err);
+    return ret;
+}
+
+static int discard(struct destination *destination, const struct section_item *item, struct ferry_error *err)
+{
+    uint8_t *payload;
+    int ret = enter(destination, POSTCOPY_DISCARD, "postcopy-ram-discard", err);
+
+    if (ret == 0)
+        ret = prepare(destination, err);
+    if (ret < 0)
+        return ret;
+    placer_direct_still(destination->placer);
+    payload = malloc(item->bytes ? item->bytes : 1);
+    if (!payload)
+        return ferry_error_set(err, -ENOMEM, "no memory for a command of %u bytes", item->bytes);
+    ret = ferry_get_bytes(destination->reader, payload, item->bytes);
+    if (ret < 0)
+        ferry_reader_status(destination->reader, err);
+    else
+        ret = discard_all(destination, payload, item->bytes, err);
+    free(payload);
+    return ret;
+}
+
+int destination_postcopy_command(struct destination *destination, const struct section_item *item,
+                                 struct ferry_error *err)
+{
+    switch (item->command) {
+    case COMMAND_POSTCOPY_ADVISE:
+        return advise(destination, item, err);
+    case COMMAND_POSTCOPY_RAM_DISCARD:
+        return discard(destination, item, err);
+    case COMMAND_PACKAGED:
+        if (item->bytes != 4)
+            return ferry_error_set(err, -EPROTO, "command packaged with %u bytes instead of 4", item->bytes);
+        if (!postcopy_state_allowed(destination->postcopy.state, POSTCOPY_LISTEN))
+            return out_of_order(destination, "packaged", err);
+        return 0;
+    default:
+        return out_of_order(destination, section_command_name(item->command), err);
+    }
+}
+
+/* ---- the package --------------------------------------------------------------------------------------------------
+ */
+
+/* Read whole before anything in it is believed. */
+static int read_package(struct destination *destination, uint8_t **data, uint32_t *bytes, struct ferry_error *err)
+{
+    int ret = ferry_get_be32(destination->reader, bytes);
+
+    *data = NULL;
+    if (ret == 0 && *bytes > PACKAGE_MAX)
+        return ferry_error_set(err, -EPROTO, "a package of %" PRIu32 " bytes; at most %u are taken", *bytes,
+                               PACKAGE_MAX);
+    if (ret == 0) {
+        *data = malloc(*bytes ? *bytes : 1);
+        if (!*data)
+            return ferry_error_set(err, -ENOMEM, "no memory for a package of %" PRIu32 " bytes", *bytes);
+        ret = ferry_get_bytes(destination->reader, *data, *bytes);
+    }
+    return ret < 0 ? ferry_reader_status(destination->reader, err) : 0;
+}
+
+/* The source's own connection for requested pages comes now at the latest. */
+static int let_preempt_in(struct destination *destination, struct ferry_error *err)
+{
+    struct ferry_session *session = destination->session;
+    int64_t timeout_ns = (int64_t)session->options.setup_timeout_ns;
+    struct ferry_channel *chan, *wrapped;
+
+    if (!session->door.listener || destination->peer.ferry)
+        return 0;
+    chan = ferry_listener_accept(session->door.listener, (int)(timeout_ns / NS_PER_MS), err);
+    if (!chan) {
+        ferry_error_prefix(err, "no preempt connection came");
+        return err->errnum;
+    }
+    wrapped = secure_wrap(&session->secure, chan, NULL, destination->peer.dog, clock_now_ns() + timeout_ns, err);
+    if (!wrapped) {
+        ferry_channel_unref(chan);
+        return err->errnum ? err->errnum : -EPROTO;
+    }
+    destination->postcopy.preempt = wrapped;
+    ferry_listener_free(session->door.listener);
+    session->door.listener = NULL;
+    return 0;
+}
+
+static int listen_now(struct destination *destination, struct ferry_error *err)
+{
+    int ret = let_preempt_in(destination, err);
+
+    if (ret == 0)
+        ret = enter(destination, POSTCOPY_LISTEN, "postcopy-listen", err);
+    if (ret == 0)
+        ret = prepare(destination, err);
+    if (ret < 0)
+        return ret;
+    placer_direct_still(destination->placer);
+    ret = postcopy_ram_listen(destination->postcopy.ram, err);
+    return ret == 0 ? destination_listen_start(destination, err) : ret;
+}
+
+static int package_command(struct destination *destination, struct ferry_reader *reader,
+                           const struct section_item *item, bool *run, struct ferry_error *err)
+{
+    uint32_t cookie;
+    int ret;
+
+    if (item->bytes != (item->command == COMMAND_PING ? 4 : 0))
+        return ferry_error_set(err, -EPROTO, "command %s with %u bytes", section_command_name(item->command),
+                               item->bytes);
+    switch (item->command) {
+    case COMMAND_POSTCOPY_LISTEN:
+        return listen_now(destination, err);
+    case COMMAND_PING:
+        ret = ferry_get_be32(reader, &cookie);
+        return ret < 0 ? ferry_reader_status(reader, err) : return_path_pong(destination->peer.path, cookie, err);
+    case COMMAND_POSTCOPY_RUN:
+        *run = true;
+        return destination->peer.ferry ? out_of_order(destination, "postcopy-run", err) : 0;
+    default:
+        return out_of_order(destination, section_command_name(item->command), err);
+    }
+}
+
+static int package_item(struct destination *destination, struct ferry_reader *reader, bool *run,
+                        struct ferry_error *err)
+{
+    struct section_item item;
+    int ret = section_get_item(reader, &item);
+
+    if (ret < 0)
+        return ferry_reader_status(reader, err);
+    if (item.type == SECTION_COMMAND)
+        return package_command(destination, reader, &item, run, err);
+    if (item.type != SECTION_FULL || destination->postcopy.state != POSTCOPY_LISTEN)
+        return out_of_order(destination, section_type_name(item.type), err);
+    return state_sections_load(destination->guest, reader, &item, &destination->arrivals, err);
+}
+
+static int load_package(struct destination *destination, const uint8_t *data, uint32_t bytes, struct ferry_error *err)
+{
+    struct ferry_channel *chan = ferry_channel_buffer_reader(data, bytes, err);
+    struct ferry_reader *reader = chan ? ferry_reader_new(chan, err) : NULL;
+    bool run = false;
+    int ret = reader ? 0 : -ENOMEM;
+
+    while (ret == 0 && !run && ferry_reader_offset(reader) < bytes)
+        ret = package_item(destination, reader, &run, err);
+    if (ret == 0 && ferry_reader_offset(reader) < bytes)
+        ret = ferry_error_set(err, -EPROTO, "something follows postcopy-run in the package");
+    if (ret == 0 && !run && !destination->peer.ferry)
+        ret = ferry_error_set(err, -EPROTO, "a package without postcopy-run");
+    if (ret == 0 && destination->postcopy.state != POSTCOPY_LISTEN)
+        ret = ferry_error_set(err, -EPROTO, "a package without postcopy-listen");
+    ferry_reader_free(reader);
+    ferry_channel_unref(chan);
+    return ret;
+}
+
+/* ---- running ------------------------------------------------------------------------------------------------------
+ */
+
+/* In the plain dialect the end of the package is the right to run; SHUT comes when all memory is here. */
+static int start_guest(struct destination *destination, struct ferry_error *err)
+{
+    int ret;
+
+    if (destination->peer.ferry)
+        return destination_peer_take_over(&destination->peer, err);
+    ret = session_commit(destination->session, err);
+    return ret == 0 ? guest_start(destination->guest, err) : ret;
+}
+
+/* All is here that the guest cannot run without. */
+static int take_over(struct destination *destination, struct ferry_error *err)
+{
+    struct destination_postcopy *postcopy = &destination->postcopy;
+    int ret = state_sections_complete(destination->guest, &destination->arrivals, err);
+
+    if (ret == 0)
+        ret = landing_complete_before(&destination->landing, err);
+    if (ret == 0)
+        ret = start_guest(destination, err);
+    if (ret < 0)
+        return ret;
+    pthread_mutex_lock(&postcopy->lock);
+    postcopy->started = true;
+    pthread_mutex_unlock(&postcopy->lock);
+    return 0;
+}
+
+static int broken(struct ferry_error *err)
+{
+    ferry_error_prefix(err, "the guest runs here, and some of its memory is still at the source");
+    ferry_error_code(err, FERRY_E_POSTCOPY_INTERRUPTED);
+    err->errnum = -ENOTRECOVERABLE;
+    return -ENOTRECOVERABLE;
+}
+
+/* The stream has ended: is everything here? */
+static int complete(struct destination *destination, struct ferry_error *err)
+{
+    int ret = 0;
+
+    if (!destination_ram_ended(destination))
+        ret = ferry_error_set_code(err, FERRY_E_MEMORY_INCOMPLETE, -EPROTO,
+                                   "the stream ended, but memory did not come to its end");
+    if (ret == 0)
+        ret = landing_complete_after(&destination->landing, err);
+    if (ret == 0)
+        ret = destination_listen_finish(destination, err);
+    if (ret == 0)
+        ret = postcopy_ram_finish(destination->postcopy.ram, err);
+    return ret;
+}
+
+int destination_postcopy_run(struct destination *destination, struct ferry_error *err)
+{
+    struct ferry_error why = { 0 };
+    uint8_t *data;
+    uint32_t bytes;
+    int ret = session_enter(destination->session, FERRY_PHASE_DEVICE, err);
+
+    if (ret < 0)
+        return ret;
+    ret = read_package(destination, &data, &bytes, err);
+    if (ret == 0)
+        ret = load_package(destination, data, bytes, err);
+    free(data);
+    if (ret == 0)
+        ret = take_over(destination, err);
+    if (ret < 0)
+        return destination_listen_cause(destination, ret, err);
+    destination->postcopy.state = POSTCOPY_RUNNING;
+    ret = session_enter(destination->session, FERRY_PHASE_POSTCOPY_ACTIVE, &why);
+    if (ret == 0)
+        ret = destination_listen_join(destination, &why);
+    if (ret == 0)
+        ret = complete(destination, &why);
+    if (ret == 0) {
+        destination->postcopy.state = POSTCOPY_END;
+        if (return_path_shut(destination->peer.path, 0, NULL) < 0)
+            log_warn(LOG_SESSION, "all memory is here, but the source could not be told");
+    }
+    destination_note_progress(destination);
+    if (ret == 0)
+        return 0;
+    destination_pages_cause(&destination->pages, &why);
+    *err = why;
+    return broken(err);
+}
+
+/* ---- figures, the end ---------------------------------------------------------------------------------------------
+ */
+
+void destination_postcopy_init(struct destination_postcopy *postcopy)
+{
+    pthread_mutex_init(&postcopy->lock, NULL);
+    pthread_cond_init(&postcopy->changed, NULL);
+}
+
+static void note_threads(struct ferry_session *session, const struct postcopy_figures *figures)
+{
+    struct ferry_postcopy_thread threads[POSTCOPY_THREADS_MAX];
+
+    for (unsigned i = 0; i < figures->threads; i++)
+        threads[i] = (struct ferry_postcopy_thread){ figures->thread[i].tid, figures->thread[i].faults,
+                                                     figures->thread[i].blocked_ns, figures->thread[i].max_ns };
+    session_note_threads(session, threads, figures->threads);
+}
+
+void destination_postcopy_total(const struct destination_postcopy *postcopy, struct page_figures *total)
+{
+    struct page_figures figures;
+
+    if (!postcopy->receiver)
+        return;
+    records_receiver_figures(postcopy->receiver, &figures);
+    total->bytes += figures.bytes;
+    total->content_pages += figures.content_pages;
+    total->zero_pages += figures.zero_pages;
+}
+
+void destination_postcopy_note(const struct destination_postcopy *postcopy, struct ferry_session *session)
+{
+    struct postcopy_figures figures = { 0 };
+    struct ferry_postcopy_stats *to;
+
+    if (postcopy->state == POSTCOPY_NONE)
+        return;
+    if (postcopy->ram) {
+        postcopy_ram_figures(postcopy->ram, &figures);
+        note_threads(session, &figures);
+    }
+    to = &session_stats_lock(session)->postcopy;
+    strcpy(to->state, postcopy_state_name(postcopy->state));
+    to->discarded_pages = figures.discarded;
+    to->missing_pages = figures.missing;
+    to->received_pages = figures.received;
+    to->asked = figures.requested;
+    to->duplicates = figures.duplicates;
+    to->local = figures.local;
+    to->latency = figures.latency;
+    to->blocked_ns = figures.latency.total_ns;
+    to->all_blocked_ns = figures.all_blocked_ns;
+    to->threads = figures.threads;
+    session_stats_unlock(session);
+}
+
+void destination_postcopy_close(struct destination_postcopy *postcopy, struct ferry_session *session, int ret)
+{
+    records_receiver_free(postcopy->receiver);
+    placer_free(postcopy->preempt_view);
+    placer_free(postcopy->view);
+    ferry_channel_unref(postcopy->preempt);
+    if (ret == -ENOTRECOVERABLE)
+        session->split_ram = postcopy->ram;
+    else
+        postcopy_ram_free(postcopy->ram);
+    pthread_cond_destroy(&postcopy->changed);
+    pthread_mutex_destroy(&postcopy->lock);
+}

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* source_postcopy.c - what a source needs beside precopy so that the guest may go before its memory */
+#include "source_postcopy.h"
+
+#include "bytes.h"
+#include "clock.h"
+#include "dial.h"
+#include "ram_section.h"
+#include "section.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#define ADVISE_BYTES 16
+
+int source_postcopy_wanted(struct source_postcopy *postcopy, struct ferry_session *session, bool mapped,
+                           struct ferry_error *err)
+{
+    const struct ferry_options *options = &session->options;
+    const char *label = ferry_channel_label(session->chan);
+
+    memset(postcopy, 0, sizeof(*postcopy));
+    postcopy->session = session;
+    postcopy->on = options->postcopy != POSTCOPY_OFF;
+    if (!postcopy->on)
+        return 0;
+    if (mapped)
+        return ferry_error_set_code(err, FERRY_E_BAD_OPTION, -EINVAL,
+                                    "%s: postcopy needs a destination that runs, and this is a file", label);
+    if (!ferry_channel_answers(session->chan))
+        return ferry_error_set_code(err, FERRY_E_BAD_OPTION, -EINVAL,
+                                    "%s: postcopy needs a destination that can ask, and nobody can answer here", label);
+    return 0;
+}
+
+bool source_postcopy_wants_connection(const struct source_postcopy *postcopy, bool ferry)
+{
+    const struct ferry_session *session = postcopy->session;
+
+    return postcopy->on && session->uri && (ferry || session->options.postcopy_preempt != PREEMPT_OFF);
+}
+
+int source_postcopy_dial(struct source_postcopy *postcopy, const struct hello *main, struct watchdog *dog,
+                         struct ferry_error *err)
+{
+    struct ferry_session *session = postcopy->session;
+    struct secure secure = { 0 };
+    struct dial_terms terms = {
+        .uri = session->uri, .options = &session->options, .main = main, .dog = dog, .secure = &secure
+    };
+    struct hello_answer answer;
+    struct hello hello;
+    int ret;
+
+    if (!main) {
+        terms.secure = &session->secure;
+        postcopy->chan = dial_bare(&terms, err);
+        return postcopy->chan ? 0 : -ENOTCONN;
+    }
+    ret = dial_another(main, HELLO_URGENT, 0, &hello, err);
+    if (ret == 0)
+        ret = secure_bind(&secure, &session->secure, session->chan, err);
+    if (ret == 0)
+        postcopy->chan = dial_connect(&terms, &hello, &answer, err);
+    secure_close(&secure);
+    return ret < 0 ? ret : postcopy->chan ? 0 : -ENOTCONN;
+}
+
+bool source_postcopy_due(const struct source_postcopy *postcopy, uint64_t rounds, unsigned hopeless)
+{
+    const struct ferry_session *session = postcopy->session;
+    const struct ferry_options *options;
+
+    if (!postcopy->on)
+        return false;
+    options = &session->options;
+    if (atomic_load(&session->postcopy_asked))
+        return true;
+    if (options->postcopy_after_rounds > 0 && rounds >= options->postcopy_after_rounds)
+        return true;
+    if (options->postcopy_after_ns > 0 && clock_now_ns() - session->started_ns >= (int64_t)options->postcopy_after_ns)
+        return true;
+    return options->postcopy == POSTCOPY_AUTO && hopeless > 0;
+}
+
+void source_postcopy_put_advise(const struct source_postcopy *postcopy, const struct ram_map *map,
+                                struct ferry_writer *writer)
+{
+    uint8_t payload[ADVISE_BYTES];
+    uint64_t sizes = 0;
+
+    if (!postcopy->on)
+        return;
+    for (unsigned i = 0; i < map->count; i++)
+        sizes |= map->blocks[i]->info.page_size;
+    store_be64(payload, sizes);
+    store_be64(payload + 8, FERRY_PAGE_BYTES);
+    section_put_command(writer, COMMAND_POSTCOPY_ADVISE, payload, sizeof(payload));
+}
+
+/* The destination asks: on the link's thread. */
+static int asked(void *opaque, const char *name, uint64_t start, uint32_t length, struct ferry_error *err)
+{
+    struct source_postcopy *postcopy = opaque;
+
+    if (name)
+        postcopy->last = ram_map_find(postcopy->map, name);
+    if (!postcopy->last)
+        return ferry_error_set_code(err, FERRY_E_BAD_RETURN_MESSAGE, -EPROTO,
+                                    "the destination asks for pages of %s%s%s", name ? "block '" : "no block",
+                                    name ? name : "", name ? "', which is not there" : "");
+    return page_requests_push(postcopy->requests, postcopy->last, start, length, err);
+}
+
+int source_postcopy_serve(struct source_postcopy *postcopy, struct page_walk *walk, struct link *link,
+                          const struct page_urgent_terms *terms, struct ferry_error *err)
+{
+    struct link_server server = { asked, postcopy };
+
+    postcopy->map = walk->map;
+    postcopy->switched_ns = clock_now_ns();
+    postcopy->requests = page_requests_new(walk, (unsigned)postcopy->session->options.postcopy_prefetch, err);
+    if (!postcopy->requests)
+        return -ENOMEM;
+    if (postcopy->chan) {
+        postcopy->urgent = page_urgent_new(postcopy->requests, postcopy->chan, terms, err);
+        if (!postcopy->urgent)
+            return -EAGAIN;
+    }
+    link_serve(link, &server);
+    return 0;
+}
+
+unsigned source_postcopy_put_requested(struct source_postcopy *postcopy, struct precopy *precopy)
+{
+    enum page_requests_kind kind = PAGE_REQUESTS_URGENT;
+    struct page_batch batch;
+    unsigned count = 0;
+
+    while (!postcopy->urgent && kind == PAGE_REQUESTS_URGENT) {
+        batch.limit = BATCH_PAGES;
+        kind = page_requests_next(postcopy->requests, &batch, 0);
+        if (kind != PAGE_REQUESTS_URGENT && kind != PAGE_REQUESTS_PREFETCH)
+            break;
+        precopy_put(precopy, &batch);
+        count++;
+    }
+    return count;
+}
+
+int source_postcopy_status(struct source_postcopy *postcopy, struct ferry_error *err)
+{
+    return postcopy->urgent ? page_urgent_status(postcopy->urgent, err) : 0;
+}
+
+int source_postcopy_finish(struct source_postcopy *postcopy, struct ferry_error *err)
+{
+    if (postcopy->urgent)
+        return page_urgent_finish(postcopy->urgent, err);
+    return 0;
+}
+
+void source_postcopy_figures(const struct source_postcopy *postcopy, struct page_figures *figures)
+{
+    memset(figures, 0, sizeof(*figures));
+    if (postcopy->urgent)
+        page_urgent_figures(postcopy->urgent, figures);
+}
+
+void source_postcopy_stats(const struct source_postcopy *postcopy, struct ferry_stats *stats)
+{
+    struct page_requests_figures figures;
+
+    if (!postcopy->requests)
+        return;
+    page_requests_figures(postcopy->requests, &figures);
+    stats->postcopy.requests = figures.requests;
+    stats->postcopy.repeated = figures.repeated;
+    stats->postcopy.already_sent = figures.already_sent;
+    stats->postcopy.requested_pages = figures.pages;
+    stats->postcopy.prefetched_pages = figures.prefetched;
+    stats->postcopy.prefetch_hits = figures.prefetch_hits;
+    stats->postcopy.time_ns = clock_now_ns() - postcopy->switched_ns;
+}
+
+int source_postcopy_broken(struct ferry_error *err)
+{
+    ferry_error_prefix(err, "the guest is at the destination, and some of its memory is still here");
+    ferry_error_code(err, FERRY_E_POSTCOPY_INTERRUPTED);
+    err->errnum = -ENOTRECOVERABLE;
+    return -ENOTRECOVERABLE;
+}
+
+void source_postcopy_close(struct source_postcopy *postcopy)
+{
+    page_urgent_free(postcopy->urgent);
+    page_requests_free(postcopy->requests);
+    ferry_channel_unref(postcopy->chan);
+    memset(postcopy, 0, sizeof(*postcopy));
+}
