@@ -39,9 +39,9 @@ const struct args_command inspect_form = {
     .summary = "what is in a migration stream, and where it is broken",
     .about = "  STREAM   a file, - (stdin), or where to listen: tcp:HOST:PORT (0: a free port)\n"
              "           unix:PATH  unix:@NAME  vsock:CID:PORT  fd:N  exec:COMMAND  file:PATH\n"
-             "  CHANNEL  files of its further connections: page channels (multifd), urgent pages of\n"
-             "           postcopy, and what took over after a break, as they were connected; where it\n"
-             "           listens, they connect\n"
+             "  CHANNEL  files of its further connections: page channels (multifd), urgent\n"
+             "           pages of postcopy, and what took over after a break, as they were\n"
+             "           connected; where it listens, they connect\n"
              "\n"
              "Where it listens it is the destination of a live migration, which it only\n"
              "reads; a source that asks is told that all has arrived.  Exit status: 0 whole\n"

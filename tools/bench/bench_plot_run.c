@@ -146,6 +146,65 @@ void plot_over_time(FILE *to, const json_t *record)
     free(curves);
 }
 
+/* The i-th bucket begins at 2^i microseconds. */
+static void bucket_name(size_t bucket, char to[24])
+{
+    double us = ldexp(1, (int)bucket);
+
+    if (us < 1000)
+        snprintf(to, 24, "%.0f us", us);
+    else if (us < 1e6)
+        snprintf(to, 24, "%.0f ms", us / 1024);
+    else
+        snprintf(to, 24, "%.0f s", us / 1048576);
+}
+
+static void fault_numbers(FILE *to, const json_t *buckets, size_t count)
+{
+    static const char *const columns[] = { "from", "faults" };
+    char name[24];
+
+    plot_numbers_open(to, columns, 2);
+    for (size_t i = 0; i < count; i++) {
+        bucket_name(i, name);
+        fputs("<tr>", to);
+        plot_numbers_text(to, name);
+        plot_numbers_value(to, json_number_value(json_array_get(buckets, i)));
+        fputs("</tr>\n", to);
+    }
+    plot_close(to);
+}
+
 void plot_faults(FILE *to, const json_t *record)
 {
+    const json_t *postcopy = json_object_get(json_object_get(record, "destination"), "postcopy");
+    const json_t *buckets = json_object_get(json_object_get(postcopy, "latency"), "distribution");
+    struct svg_area area = { .to = to, .left = LEFT, .right = SVG_WIDTH - 14, .top = TOP, .bottom = BOTTOM };
+    size_t count = 0;
+    double most = 0;
+    char name[24];
+
+    for (size_t i = 0; i < json_array_size(buckets) && i < BUCKETS_MAX; i++) {
+        double faults = json_number_value(json_array_get(buckets, i));
+
+        count = faults > 0 ? i + 1 : count;
+        most = fmax(most, faults);
+    }
+    if (count == 0)
+        return;
+    area.x_most = (double)count;
+    area.y_most = svg_round_up(most);
+    plot_open(to, "How long the guest waited for a page", "faults after the switch, by how long they took");
+    svg_begin(to, HEIGHT, "faults by how long they took");
+    svg_y_axis(&area);
+    for (size_t i = 0; i < count; i++) {
+        double top = svg_y(&area, json_number_value(json_array_get(buckets, i)));
+
+        svg_bar(&area, "k1", (double)i + 0.1, (double)i + 0.9, top, area.bottom - top);
+        bucket_name(i, name);
+        if (i % 4 == 0)
+            svg_label(to, svg_x(&area, (double)i), area.bottom + 16, "start", name);
+    }
+    svg_end(to);
+    fault_numbers(to, buckets, count);
 }
