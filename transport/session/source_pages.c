@@ -3,6 +3,7 @@
 #include "source_pages.h"
 
 #include "capabilities.h"
+#include "channel.h"
 #include "channel_stats.h"
 #include "clock.h"
 #include "cpu.h"
@@ -230,6 +231,8 @@ void source_pages_begin_postcopy(struct source_pages *pages)
 {
     if (!pages->senders)
         return;
+    for (unsigned i = 0; i < pages->count; i++)
+        channel_set_queue(pages->chans[i], CHANNEL_QUEUE_BACKGROUND);
     page_senders_use(pages->senders, pages->count);
     page_senders_begin_postcopy(pages->senders, pages->round);
     pages->at_work = true;
