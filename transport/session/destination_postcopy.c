@@ -467,10 +467,13 @@ void destination_postcopy_close(struct destination_postcopy *postcopy, struct fe
     placer_free(postcopy->preempt_view);
     placer_free(postcopy->view);
     ferry_channel_unref(postcopy->preempt);
-    if (ret == -ENOTRECOVERABLE)
+    if (ret == -ENOTRECOVERABLE) {
         session->split_ram = postcopy->ram;
-    else
+    } else {
+        if (postcopy->ram && postcopy->state != POSTCOPY_END)
+            postcopy_ram_abandon(postcopy->ram); /* nobody runs on it, and what misses harms nobody */
         postcopy_ram_free(postcopy->ram);
+    }
     pthread_cond_destroy(&postcopy->changed);
     pthread_mutex_destroy(&postcopy->lock);
 }

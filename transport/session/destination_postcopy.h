@@ -24,10 +24,10 @@
 struct destination;
 
 struct destination_postcopy {
-    enum postcopy_state state;    /* the load thread's */
-    struct postcopy_ram *ram;     /* owned */
-    struct placer *view;          /* owned; of the main connection */
-    const struct ram_block *last; /* the fault thread's: "the same as before" */
+    _Atomic(enum postcopy_state) state; /* changed by the load thread */
+    struct postcopy_ram *ram;           /* owned */
+    struct placer *view;                /* owned; of the main connection */
+    const struct ram_block *last;       /* the fault thread's: "the same as before" */
 
     /* The qemu dialect's connection for requested pages. */
     struct ferry_channel *preempt;     /* a reference */
