@@ -9,8 +9,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* ---- the thread ---------------------------------------------------------------------------------------------------
- */
+/* ---- the thread -------------------------------------------------------------------------------------------------- */
 
 /* The right to run has come: the load thread waits for it. */
 static int note_commit(struct destination *destination, const struct section_item *item)
@@ -103,8 +102,7 @@ static void *listen_main(void *opaque)
     return NULL;
 }
 
-/* ---- for the load thread ------------------------------------------------------------------------------------------
- */
+/* ---- for the load thread ----------------------------------------------------------------------------------------- */
 
 /* In place of reading the main stream: see destination_peer.h. */
 static int await_commit(void *opaque, uint8_t token[RETURN_PATH_TOKEN_BYTES], struct ferry_error *err)

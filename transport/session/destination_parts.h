@@ -30,6 +30,13 @@ struct destination {
 /* For whoever asks.  The thread that reads the main stream. */
 void destination_note_progress(struct destination *destination);
 
+/* Postcopy: the next state, if @what may come now; a sentence that it may not; a userfaultfd for the memory, once its
+ * blocks are known. */
+int destination_enter(struct destination *destination, enum postcopy_state to, const char *what,
+                      struct ferry_error *err);
+int destination_out_of_order(const struct destination *destination, const char *what, struct ferry_error *err);
+int destination_prepare(struct destination *destination, struct ferry_error *err);
+
 /* Memory has come to its END. */
 bool destination_ram_ended(const struct destination *destination);
 

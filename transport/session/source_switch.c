@@ -50,8 +50,7 @@ static int await_devices(struct source *source, struct ferry_error *err)
     return ret;
 }
 
-/* ---- discard ------------------------------------------------------------------------------------------------------
- */
+/* ---- discard ----------------------------------------------------------------------------------------------------- */
 
 struct discards {
     struct ferry_writer *writer;
@@ -101,8 +100,7 @@ static void discard(struct source *source)
     put_discards(&discards);
 }
 
-/* ---- the package --------------------------------------------------------------------------------------------------
- */
+/* ---- the package ------------------------------------------------------------------------------------------------- */
 
 static int fill_package(struct source *source, struct ferry_writer *package, struct ferry_error *err)
 {
@@ -141,8 +139,7 @@ static int put_package(struct source *source, struct ferry_error *err)
     return ret;
 }
 
-/* ---- the switch ---------------------------------------------------------------------------------------------------
- */
+/* ---- the switch -------------------------------------------------------------------------------------------------- */
 
 /* Who answers requests is there before anybody can ask. */
 static int serve(struct source *source, struct ferry_error *err)
@@ -221,8 +218,7 @@ static int let_go(struct source *source, struct ferry_error *err)
     return source_peer_let_go(&source->peer, err);
 }
 
-/* ---- after --------------------------------------------------------------------------------------------------------
- */
+/* ---- after ------------------------------------------------------------------------------------------------------- */
 
 /* One PART section on the main connection; what is requested goes first. */
 static bool send_part(struct source *source)
