@@ -201,7 +201,8 @@ static void cross(const struct page_urgent_terms *terms, unsigned prefetch)
     assert_memory_equal(scene.at[1][0] + 77 * PAGE, scene.at[0][0] + 77 * PAGE, PAGE);
     push(&scene, 1, 700);
     staged_await(&scene.staged, 1 + 512);
-    assert_memory_equal(scene.at[1][1] + HUGE, scene.at[0][1] + HUGE, HUGE);
+    if (prefetch == 0) /* else some of these are neighbours of the first */
+        assert_memory_equal(scene.at[1][1] + HUGE, scene.at[0][1] + HUGE, HUGE);
 
     for (unsigned i = 0; i < 3; i++)
         assert_int_equal(pthread_create(&threads[i], NULL, i ? background : request_many, &scene), 0);
