@@ -21,6 +21,7 @@
 #define HUGE_BYTES  (UINT64_C(2) << 20)
 #define HUGE_WANTED 12
 #define HUGE_FILE   "/proc/sys/vm/nr_hugepages"
+#define HUGE_LOCK   "/tmp/ferry-test-hugepages.lock"
 
 const char *const memory_kind_names[MEMORY_KINDS] = { "private", "shared", "private-file", "huge", "huge-shared" };
 
@@ -59,8 +60,19 @@ static bool huge_can(void)
     return memory != MAP_FAILED;
 }
 
+/* One test at a time: the pages that one finds free may be those that another is about to give back.  Until the end of
+ * this process, and behind what it does there. */
+static void huge_lock(void)
+{
+    int fd = open(HUGE_LOCK, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+
+    if (fd >= 0)
+        flock(fd, LOCK_EX);
+}
+
 static bool huge_get(void)
 {
+    huge_lock();
     if (huge_can())
         return true;
     huge_change(HUGE_WANTED);
