@@ -303,7 +303,8 @@ int side_migrate(struct side *side, struct ferry_error *err)
     if (side->report.threads_count > REPORT_THREADS_MAX)
         side->report.threads_count = REPORT_THREADS_MAX;
     /* Whoever touches a page that is not here waits; to free the session would end that, and this process. */
-    side->left_behind |= side->report.stats.phase == FERRY_PHASE_POSTCOPY_PAUSED;
+    side->left_behind |=
+        side->report.stats.phase == FERRY_PHASE_POSTCOPY_PAUSED && strcmp(side->report.side, "source") != 0;
     if (ret < 0 && side->made.err.errnum)
         *err = side->made.err;
     side_qmp_detach(side, ret < 0 ? err : NULL);
@@ -429,7 +430,11 @@ void side_next(struct side *side)
 
 enum exit_status side_close(struct side *side, enum exit_status status)
 {
-    if (!side->left_behind)
+    static struct side *volatile kept; /* so that what is left behind is not taken for lost */
+
+    if (side->left_behind)
+        kept = side;
+    if (kept != side)
         side_free(side);
     return status;
 }
