@@ -6,12 +6,16 @@
 #include "staged_placer.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -301,6 +305,47 @@ static void a_channel_that_dies_is_told_of(void **state)
     }
 }
 
+static void pair_over_tcp(int fds[2])
+{
+    struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t bytes = sizeof(at);
+    int listener = socket(AF_INET, SOCK_STREAM, 0);
+
+    assert_int_equal(bind(listener, (struct sockaddr *)&at, bytes), 0);
+    assert_int_equal(listen(listener, 1), 0);
+    assert_int_equal(getsockname(listener, (struct sockaddr *)&at, &bytes), 0);
+    fds[0] = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(connect(fds[0], (struct sockaddr *)&at, bytes), 0);
+    fds[1] = accept(listener, NULL, NULL);
+    assert_true(fds[1] >= 0);
+    close(listener);
+}
+
+/* The destination has its last word and is gone; bytes that it did not read any more, as a goodbye of TLS, make its
+ * system reset the connection. */
+static void a_destination_may_hang_up_first(void **state)
+{
+    const struct page_urgent_terms terms = { .end_with_eos = false };
+    const struct linger reset = { 1, 0 };
+    struct pollfd gone;
+    struct ferry_error err = { 0 };
+    struct scene scene;
+    int fds[2];
+
+    scene_make(&scene, 0);
+    ferry_channel_unref(scene.pair[0]);
+    pair_over_tcp(fds);
+    scene.pair[0] = ferry_channel_from_fd(fds[0], "tcp:urgent", &err);
+    assert_non_null(scene.pair[0]);
+    scene.urgent = page_urgent_new(scene.requests, scene.pair[0], &terms, &err);
+    assert_int_equal(setsockopt(fds[1], SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)), 0);
+    close(fds[1]);
+    gone = (struct pollfd){ .fd = fds[0] };
+    assert_int_equal(poll(&gone, 1, -1), 1);
+    assert_int_equal(page_urgent_finish(scene.urgent, &err), 0);
+    scene_clear(&scene);
+}
+
 static void stopping_wakes_everybody(void **state)
 {
     const struct page_urgent_terms terms = { .format = &packet_v2, .batch_pages = BATCH_PAGES };
@@ -371,8 +416,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(packets_carry_what_is_asked_for), cmocka_unit_test(records_carry_what_is_asked_for),
         cmocka_unit_test(nothing_need_be_asked_for),       cmocka_unit_test(a_destination_need_not_wait_for_the_end),
-        cmocka_unit_test(a_channel_that_dies_is_told_of),  cmocka_unit_test(stopping_wakes_everybody),
-        cmocka_unit_test(hostile_records_are_refused),
+        cmocka_unit_test(a_channel_that_dies_is_told_of),  cmocka_unit_test(a_destination_may_hang_up_first),
+        cmocka_unit_test(stopping_wakes_everybody),        cmocka_unit_test(hostile_records_are_refused),
     };
 
     return cmocka_run_group_tests_name("page_urgent", tests, NULL, NULL);

@@ -9,6 +9,7 @@
 #include "page_urgent.h"
 
 #include "channel.h"
+#include "log.h"
 #include "packet_parts.h"
 #include "ram_section.h"
 #include "ratelimit.h"
@@ -194,7 +195,15 @@ static int say_end(struct page_urgent *urgent, struct ferry_error *err)
         ret = flush(urgent, before, err);
         count(urgent, 0, 0);
     }
-    return ret < 0 ? ret : ferry_channel_finish(urgent->chan, err);
+    return ret;
+}
+
+/* Who has read the last word may hang up before the goodbye comes: whether all has arrived is told on the return path.
+ */
+static void say_goodbye(struct page_urgent *urgent)
+{
+    if (ferry_channel_finish(urgent->chan, NULL) < 0)
+        log_debug(LOG_CHANNEL, "%s: closed by the destination first", ferry_channel_label(urgent->chan));
 }
 
 int page_urgent_finish(struct page_urgent *urgent, struct ferry_error *err)
@@ -206,6 +215,8 @@ int page_urgent_finish(struct page_urgent *urgent, struct ferry_error *err)
         ferry_error_prefix(&why, "urgent channel");
         fail(urgent, &why);
     }
+    if (page_urgent_status(urgent, NULL) == 0)
+        say_goodbye(urgent);
     return page_urgent_status(urgent, err);
 }
 
