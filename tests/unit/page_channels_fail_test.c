@@ -2,6 +2,7 @@
 /* page_channels_fail_test.c - whatever goes wrong on a page channel is found, named, and ends both sides */
 #include "clock.h"
 #include "page_channels_fixture.h"
+#include "page_suspects.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -54,6 +55,52 @@ static void a_damaged_page_that_comes_again_is_fine(void **state)
     end_succeeds(&scene);
     assert_arrived(&scene);
     scene_clear(&scene);
+}
+
+/* The guest wrote it while it was sent, and cleared it since. */
+static void a_damaged_page_that_is_zero_by_now_is_fine(void **state)
+{
+    struct page_terms terms = usual_terms(&packet_v2);
+    struct scene scene;
+
+    terms.sums = true;
+    scene_make(&scene, 1, "tcp:127.0.0.1:0", true);
+    scene.wire.flip_at = IN_PAYLOAD;
+    scene_start(&scene, &terms);
+    round_succeeds(&scene);
+    for (unsigned i = 0; i < BLOCKS; i++) {
+        memset(scene.from.at[i], 0, PAGES * FERRY_PAGE_BYTES);
+        for (unsigned page = 0; page < PAGES; page++)
+            guest_write(&scene.guest, i, page, 0);
+    }
+    learn_what_changed(&scene);
+    round_succeeds(&scene);
+    end_succeeds(&scene);
+    assert_arrived(&scene);
+    scene_clear(&scene);
+}
+
+/* A destination's list is as its source announced it, whatever numbers its blocks have. */
+static void a_damaged_page_is_found_in_whatever_order_blocks_are(void **state)
+{
+    struct ram_block small = { .info.name = "small", .pages = 10, .index = 0 };
+    struct ram_block large = { .info.name = "large", .pages = 100000, .index = 1 };
+    struct ram_map announced = { .blocks = (struct ram_block *[]){ &large, &small }, .count = 2 };
+    struct page_suspects *suspects = page_suspects_new();
+    const struct ram_block *block;
+    uint64_t page;
+
+    assert_non_null(suspects);
+    assert_int_equal(page_suspects_find(suspects, &announced, &block, &page), 0);
+    assert_int_equal(page_suspects_add(suspects, &small, 3, NULL), 0);
+    assert_int_equal(page_suspects_find(suspects, &announced, &block, &page), 1);
+    assert_ptr_equal(block, &small);
+    assert_int_equal(page, 3);
+    assert_int_equal(page_suspects_add(suspects, &large, 99999, NULL), 0);
+    assert_int_equal(page_suspects_find(suspects, &announced, &block, &page), 2);
+    assert_ptr_equal(block, &large);
+    assert_int_equal(page, 99999);
+    page_suspects_free(suspects);
 }
 
 struct sending {
@@ -323,6 +370,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_damaged_page_is_refused_at_the_end),
         cmocka_unit_test(a_damaged_page_that_comes_again_is_fine),
+        cmocka_unit_test(a_damaged_page_that_is_zero_by_now_is_fine),
+        cmocka_unit_test(a_damaged_page_is_found_in_whatever_order_blocks_are),
         cmocka_unit_test(a_bit_that_is_turned_anywhere_is_found_or_means_nothing),
         cmocka_unit_test(a_channel_that_dies_fails_both_sides_and_is_named),
         cmocka_unit_test(a_sync_too_many_or_too_few_is_refused),

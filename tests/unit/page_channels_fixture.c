@@ -190,15 +190,18 @@ static void scene_connect(struct scene *scene, const char *uri, bool with_wire)
 void scene_start(struct scene *scene, const struct page_terms *terms)
 {
     const struct page_receivers_events events = { note_failure, scene };
+    struct page_terms theirs = *terms;
     struct ferry_error err = { 0 };
 
+    theirs.sums = false; /* a destination learns it from the packets */
     if (scene->wire.in) {
         scene->wire.started = true;
         assert_int_equal(pthread_create(&scene->wire.thread, NULL, wire_main, &scene->wire), 0);
     }
     scene->senders = page_senders_new(&scene->walk, scene->out, scene->count, terms, &err);
     assert_string_equal(ferry_error_text(&err), "no error");
-    scene->receivers = page_receivers_new(&scene->to.map, scene->placer, scene->in, scene->count, terms, &events, &err);
+    scene->receivers =
+        page_receivers_new(&scene->to.map, scene->placer, scene->in, scene->count, &theirs, &events, &err);
     assert_string_equal(ferry_error_text(&err), "no error");
 }
 

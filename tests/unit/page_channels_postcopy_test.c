@@ -294,6 +294,44 @@ static void a_page_that_was_never_discarded_is_refused(void **state)
     staged_clear(&staged);
 }
 
+/* What a delta would be against is not there any more. */
+static void a_delta_is_refused(void **state)
+{
+    static struct packet packet;
+    struct page_terms terms = usual_terms(&packet_v2);
+    uint8_t sync[PACKET_HEAD_MAX], header[PACKET_HEAD_MAX + PACKET_REST_MAX], nothing_changed[2] = { 0 };
+    struct page_batch batch = { .limit = 1, .count = 1, .normal = 1, .pages = { 9 } };
+    struct ferry_error err = { 0 };
+    struct scene scene;
+    struct staged staged;
+
+    terms.codec = CODEC_AUTO;
+    scene_make(&scene, 1, NULL, false);
+    scene_start(&scene, &terms);
+    assert_true(stand_still(&scene, &staged) > 0);
+    packet.kind = PACKET_SYNC;
+    assert_int_equal(
+        ferry_channel_writev_all(scene.out[0], &(struct iovec){ sync, packet_v2.encode(&packet, sync) }, 1, NULL), 0);
+    assert_int_equal(listen(&scene, &staged, NULL), 0);
+    batch.block = scene.from.map.blocks[1];
+    packet_from_batch(&packet, &batch);
+    packet.sequence = packet.round = 1;
+    packet.codec = CODEC_XBZRLE;
+    packet.payload_bytes = sizeof(nothing_changed);
+    assert_int_equal(ferry_channel_writev_all(scene.out[0],
+                                              (struct iovec[]){ { header, packet_v2.encode(&packet, header) },
+                                                                { nothing_changed, sizeof(nothing_changed) } },
+                                              2, NULL),
+                     0);
+    assert_int_equal(page_receivers_finish(scene.receivers, &err), -EPROTO);
+    assert_non_null(strstr(err.text, "block 'b': deltas of pages"));
+    assert_int_equal(atomic_load(&staged.placed), 0);
+    page_receivers_free(scene.receivers);
+    scene.receivers = NULL;
+    scene_clear(&scene);
+    staged_clear(&staged);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -304,6 +342,7 @@ int main(void)
         cmocka_unit_test(a_damaged_page_is_refused_at_once_and_not_placed),
         cmocka_unit_test(what_was_damaged_before_must_come_again),
         cmocka_unit_test(a_page_that_was_never_discarded_is_refused),
+        cmocka_unit_test(a_delta_is_refused),
     };
 
     return cmocka_run_group_tests_name("page_channels_postcopy", tests, NULL, NULL);

@@ -82,6 +82,8 @@ static int check_pages(const struct page_receiver *receiver, struct ferry_error 
     if (packet->content_pages > terms->batch_pages)
         return ferry_error_set(err, -EPROTO, "a packet of %" PRIu64 " pages, %u were agreed", packet->content_pages,
                                terms->batch_pages);
+    if (receiver->once && packet->codec == CODEC_XBZRLE)
+        return ferry_error_set(err, -EPROTO, "deltas of pages that the destination no longer has");
     if (terms->codec != CODEC_AUTO && packet->codec != terms->codec && !(raw_is_legal && packet->codec == CODEC_NONE))
         return ferry_error_set(err, -EPROTO, "a packet that is compressed in another way than was agreed");
     return 0;
@@ -132,7 +134,7 @@ static int commit(struct page_receiver *receiver, struct ferry_error *err)
             ret = placer->ops->commit(placer, packet->block, run->first, run->count, err);
         else
             ret = placer->ops->zero(placer, packet->block, run->first, run->count, err);
-        if (receiver->terms.sums && i >= packet->content_runs)
+        if (i >= packet->content_runs)
             page_suspects_clear(receiver->suspects, packet->block, run->first, run->count);
     }
     return about_block(packet, ret, err);

@@ -67,7 +67,7 @@ uint64_t page_suspects_find(struct page_suspects *suspects, const struct ram_map
     uint64_t found = 0;
 
     for (unsigned i = 0; i < map->count; i++) {
-        _Atomic(uint64_t) *words = atomic_load(&suspects->words[i]);
+        _Atomic(uint64_t) *words = atomic_load(&suspects->words[map->blocks[i]->index]);
 
         for (size_t w = 0; words && w < bits_words(map->blocks[i]->pages); w++) {
             uint64_t word = atomic_load_explicit(&words[w], memory_order_relaxed);

@@ -28,7 +28,8 @@ int page_suspects_add(struct page_suspects *suspects, const struct ram_block *bl
 /* These pages were replaced by copies that are right. */
 void page_suspects_clear(struct page_suspects *suspects, const struct ram_block *block, uint64_t first, uint64_t count);
 
-/* The first one that is left, and how many there are; 0: none. */
+/* The first one that is left, and how many there are; 0: none.  The blocks of @map may stand in another order than that
+ * of their numbers. */
 uint64_t page_suspects_find(struct page_suspects *suspects, const struct ram_map *map, const struct ram_block **block,
                             uint64_t *page);
 
