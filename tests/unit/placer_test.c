@@ -245,6 +245,31 @@ static void it_works_with_a_helper_too(void **state)
     placer_free(NULL);
 }
 
+/* A source that goes on sending while its destination goes over to postcopy. */
+static void it_may_be_stilled_while_pages_arrive(void **state)
+{
+    for (unsigned turn = 0; turn < 20; turn++) {
+        struct target target;
+        struct worker workers[2];
+
+        target_open(&target, FERRY_BLOCK_FRESH);
+        placer_free(target.placer);
+        target.placer = placer_direct_new(&target.map, true, NULL);
+        assert_non_null(target.placer);
+        for (uint64_t i = 0; i < 2; i++) {
+            workers[i] = (struct worker){ .target = &target, .first = i };
+            assert_int_equal(pthread_create(&workers[i].thread, NULL, worker_main, &workers[i]), 0);
+        }
+        placer_direct_still(target.placer);
+        placer_direct_still(target.placer);
+        for (unsigned i = 0; i < 2; i++)
+            pthread_join(workers[i].thread, NULL);
+        for (uint64_t page = 0; page < PAGES; page++)
+            assert_true(page_is(&target, page, page % 4 > 1 || page % 8 < 4 ? 0 : 0xee));
+        target_close(&target);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -257,6 +282,7 @@ int main(void)
         cmocka_unit_test(blocks_may_come_later),
         cmocka_unit_test(threads_on_different_pages_do_not_disturb_each_other),
         cmocka_unit_test(it_works_with_a_helper_too),
+        cmocka_unit_test(it_may_be_stilled_while_pages_arrive),
     };
 
     return cmocka_run_group_tests_name("placer", tests, NULL, NULL);

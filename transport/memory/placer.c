@@ -180,10 +180,8 @@ fail:
 
 void placer_direct_still(struct placer *placer)
 {
-    struct placer_direct *direct = (struct placer_direct *)placer;
-
-    prefault_free(direct->prefault);
-    direct->prefault = NULL;
+    /* It stays in memory: a source that goes on sending has its pages placed meanwhile. */
+    prefault_stop(((struct placer_direct *)placer)->prefault);
 }
 
 bool placer_untouched(struct placer *placer, const struct ram_block *block, uint64_t page)

@@ -47,7 +47,8 @@ struct placer {
  */
 struct placer *placer_direct_new(const struct ram_map *map, bool prefault, struct ferry_error *err);
 
-/* What was placed by a direct placer stays, and nothing touches guest memory unasked any more: its helper has ended. */
+/* What was placed by a direct placer stays, and nothing touches guest memory unasked any more: its helper has ended.
+ * Pages may be placed meanwhile, and afterwards. */
 void placer_direct_still(struct placer *placer);
 
 /* Nothing was ever prepared or zeroed at @page: a reader that guesses may have it overwritten. */

@@ -184,6 +184,8 @@ void prefault_arrived(struct prefault *prefault, const struct ram_block *block, 
     uint64_t known = atomic_load_explicit(&prefault->chunk, memory_order_relaxed);
     uint64_t pages = atomic_load_explicit(&prefault->pages, memory_order_relaxed);
 
+    if (atomic_load_explicit(&prefault->stop, memory_order_relaxed))
+        return;
     atomic_store_explicit(&prefault->pages, pages + count, memory_order_relaxed);
     /* A little behind: another thread's neighbouring batch, no news. */
     if (known - chunk < WINDOW_MAX && atomic_load_explicit(&prefault->block, memory_order_relaxed) == block)
@@ -234,14 +236,20 @@ fail:
     return NULL;
 }
 
+void prefault_stop(struct prefault *prefault)
+{
+    if (!prefault || atomic_exchange(&prefault->stop, true))
+        return;
+    idle_end(prefault->idle);
+    prefault_wake(prefault);
+    pthread_join(prefault->thread, NULL);
+}
+
 void prefault_free(struct prefault *prefault)
 {
     if (!prefault)
         return;
-    atomic_store(&prefault->stop, true);
-    idle_end(prefault->idle);
-    prefault_wake(prefault);
-    pthread_join(prefault->thread, NULL);
+    prefault_stop(prefault);
     idle_free(prefault->idle);
     close(prefault->wake_fd);
     free(prefault);

@@ -26,7 +26,11 @@ struct prefault *prefault_new(struct ferry_error *err);
  * Cheap: a few plain loads and stores, a system call at most once in 2 MiB.  Thread: any, several at once. */
 void prefault_arrived(struct prefault *prefault, const struct ram_block *block, uint64_t page, uint64_t count);
 
-/* Stops and joins the helper.  NULL is legal. */
+/* Joins the helper; from then on nothing is done, whatever arrives.  May come again.  Others may be inside of
+ * prefault_arrived() meanwhile.  NULL is legal. */
+void prefault_stop(struct prefault *prefault);
+
+/* Stops it, too.  NULL is legal. */
 void prefault_free(struct prefault *prefault);
 
 #endif
