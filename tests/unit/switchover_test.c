@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* switchover_test.c - exactly one side runs the guest: declined, cut off, in doubt, settled, reverted */
 #include "switchover_fixture.h"
+#include "userfault.h"
 
 #include <ferry/codes.h>
 
@@ -227,6 +228,51 @@ static void what_was_let_go_is_gone(void **state)
     assert_journals(JOURNAL_COMMITTED, JOURNAL_READY);
 }
 
+/* ---- memory that follows --------------------------------------------------------------------------------------- */
+
+/* All of it is still at the source. */
+static void begin_postcopy(void)
+{
+    int fd = userfault_open(USERFAULT_KERNEL_TOO, 0, NULL);
+
+    if (fd < 0)
+        skip();
+    close(fd);
+    assert_int_equal(ferry_options_set(here.options, "postcopy", "now", NULL), 0);
+    cut_at("committed");
+}
+
+static void what_is_not_whole_there_goes_on_here(void **state)
+{
+    int source, destination;
+
+    begin_postcopy();
+    migrate(&source, &destination);
+    assert_int_equal(source, -EOWNERDEAD);
+    assert_true(destination < 0 && destination != -EOWNERDEAD);
+    assert_int_equal(phase_of(&there), FERRY_PHASE_FAILED);
+    assert_runs(false, false);
+    assert_journals(JOURNAL_COMMITTED, JOURNAL_ABORTED);
+    assert_int_equal(ferry_session_settle(there.session, here.journal, &err), -EINVAL);
+    assert_int_equal(ferry_session_settle(here.session, there.journal, &err), 0);
+    assert_runs(true, false);
+}
+
+static void what_is_not_whole_there_never_starts_there(void **state)
+{
+    begin_postcopy();
+    there.at = "note-aborted";
+    there.syncs = 2;
+    assert_ends(-EOWNERDEAD, -EOWNERDEAD);
+    assert_int_equal(phase_of(&there), FERRY_PHASE_UNCERTAIN);
+    there.at = NULL;
+    assert_int_equal(ferry_session_settle(there.session, here.journal, &err), 0);
+    assert_int_equal(phase_of(&there), FERRY_PHASE_FAILED);
+    assert_int_equal(ferry_session_settle(here.session, there.journal, &err), 0);
+    assert_runs(true, false);
+    assert_journals(JOURNAL_ABORTED, JOURNAL_ABORTED);
+}
+
 static void a_journal_needs_an_answer(void **state)
 {
     struct ferry_channel *chan = ferry_channel_buffer_writer(1 << 20, NULL);
@@ -271,6 +317,8 @@ int main(void)
         CASE(a_start_that_fails_when_settled_gives_it_back),
         CASE(only_a_word_reverts_without_a_journal),
         CASE(what_was_let_go_is_gone),
+        CASE(what_is_not_whole_there_goes_on_here),
+        CASE(what_is_not_whole_there_never_starts_there),
         CASE(a_journal_needs_an_answer),
         CASE(in_the_plain_dialect_a_word_reverts_what_completed),
     };

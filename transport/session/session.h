@@ -41,6 +41,7 @@ struct session_door {
 struct session_leftover {
     pthread_mutex_t lock; /* held while something is decided; guards `notes` after the end, and let_go */
     int64_t until_ns;     /* the lease's end; negative: none; fixed at the end */
+    bool incomplete;      /* some of the guest's memory is at the source only; fixed at the end */
     bool let_go;
 };
 

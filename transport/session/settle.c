@@ -3,6 +3,7 @@
  *
  *      source      uncertain   destination's journal: aborted  -> note aborted, start     running -> note done
  *      destination undecided   source's journal: committed     -> note committed, start   else    -> note aborted
+ *                  incomplete  whatever it says                -> note aborted
  *
  * By docs/switchover.md's rules alone: each side decides by its own notes as they are now, and of the other's uses only
  * what can no longer change.
@@ -85,11 +86,11 @@ static int carry_out(struct ferry_session *session, enum journal_step step, stru
     return ret;
 }
 
-/* What is in doubt is noted once more.  1: and that decides. */
+/* What is in doubt is noted once more, or, where the guest cannot go on, that it is given up.  1: and that decides. */
 static int insist(struct ferry_session *session, struct ferry_error *err)
 {
     struct notes *notes = &session->notes;
-    enum journal_step step = notes->state.step;
+    enum journal_step step = session->left.incomplete ? JOURNAL_ABORTED : notes->state.step;
     int ret;
 
     if (!notes_doubtful(notes))
@@ -125,6 +126,8 @@ static int settle(struct ferry_session *session, const char *other_journal, stru
     next = owner_next(&notes->state, &other);
     if (next == JOURNAL_NOTHING)
         return ferry_error_set(err, -EAGAIN, "%s: does not tell yet who may run the guest", other_journal);
+    if (session->left.incomplete)
+        next = JOURNAL_ABORTED;
     ret = notes_add(notes, next, next == JOURNAL_COMMITTED ? notes->state.token : NULL, err);
     return ret < 0 ? ret : carry_out(session, next, err);
 }

@@ -79,9 +79,16 @@ static int wait_commit(struct destination_peer *peer, struct ferry_error *err)
     return 0;
 }
 
-/* The source may have committed, and only somebody who knows decides this. */
-static int undecided(struct ferry_error *err)
+/* In postcopy some of its memory is at the source only. */
+static bool is_incomplete(const struct destination_peer *peer)
 {
+    return peer->listener.await_commit != NULL;
+}
+
+/* The source may have committed, and only somebody who knows decides this. */
+static int undecided(struct destination_peer *peer, struct ferry_error *err)
+{
+    peer->session->left.incomplete = is_incomplete(peer);
     ferry_error_code(err, FERRY_E_UNDECIDED);
     err->errnum = -EOWNERDEAD;
     return -EOWNERDEAD;
@@ -103,8 +110,9 @@ static int get_ready(struct destination_peer *peer, struct ferry_error *err)
         session_at(session, "ready-sent");
         ret = wait_commit(peer, err);
     }
-    /* Was it told to give up? */
-    return ret < 0 && !err->from_peer && !session_cancelled(session) ? undecided(err) : ret;
+    /* Was it told to give up?  What is not whole here can go on at the source only, whoever has the right to run it. */
+    return ret < 0 && !err->from_peer && !session_cancelled(session) && !is_incomplete(peer) ? undecided(peer, err)
+                                                                                             : ret;
 }
 
 /* The right to run has come. */
@@ -138,7 +146,7 @@ int takeover(struct destination_peer *peer, struct ferry_error *err)
     if (ret == 0)
         ret = run_guest(peer, err);
     if (ret < 0)
-        return ret != -EOWNERDEAD && takeover_give_up(peer) < 0 ? undecided(err) : ret;
+        return ret != -EOWNERDEAD && takeover_give_up(peer) < 0 ? undecided(peer, err) : ret;
     if (return_path_token(peer->path, RETURN_PATH_RUNNING, peer->token, (uint64_t)(clock_now_ns() - committed), NULL) <
         0)
         log_warn(LOG_SESSION, "the guest runs, but the source could not be told");
