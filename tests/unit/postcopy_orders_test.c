@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -31,12 +32,15 @@ struct source {
     uint8_t *memory;
     struct ferry_channel *pair[2];
     struct ferry_writer *writer;
-    unsigned starts;
+    uint32_t state; /* of the device */
+    bool cuts;      /* ... which hangs up while it is loaded, and looks at memory that has not come */
+    bool runs;      /* what is put behind the package is sent once the guest runs */
+    atomic_uint starts;
 };
 
 static int start(void *opaque, struct ferry_error *err)
 {
-    ((struct source *)opaque)->starts++;
+    atomic_fetch_add(&((struct source *)opaque)->starts, 1);
     return 0;
 }
 
@@ -46,6 +50,32 @@ static int stop(void *opaque, struct ferry_error *err)
 }
 
 static const struct ferry_guest_ops ops = { .start = start, .stop = stop };
+
+static bool may_come(void *opaque)
+{
+    return true;
+}
+
+static int look(void *opaque, int version, struct ferry_error *err)
+{
+    struct source *source = opaque;
+
+    if (source->cuts) {
+        ferry_channel_shutdown(source->pair[0], FERRY_READ_WRITE);
+        (void)*(volatile uint8_t *)source->memory;
+    }
+    return 0;
+}
+
+static const struct ferry_field fields[] = { FERRY_U32(state, struct source), FERRY_END };
+static const struct ferry_state_desc desc = {
+    .name = "looker",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .size = sizeof(struct source),
+    .fields = fields,
+    .hooks = { .post_load = look, .needed = may_come },
+};
 
 static void put_advise(struct source *source)
 {
@@ -93,6 +123,15 @@ static void put_item(struct ferry_writer *writer, enum section_command command)
 static void listen_and_run(struct ferry_writer *writer)
 {
     put_item(writer, COMMAND_POSTCOPY_LISTEN);
+    put_item(writer, COMMAND_POSTCOPY_RUN);
+}
+
+static void listen_load_and_run(struct ferry_writer *writer)
+{
+    put_item(writer, COMMAND_POSTCOPY_LISTEN);
+    section_put_first(writer, SECTION_FULL, 7, "looker", 0, 1);
+    ferry_put_be32(writer, 1);
+    section_put_footer(writer, 7);
     put_item(writer, COMMAND_POSTCOPY_RUN);
 }
 
@@ -157,6 +196,7 @@ static void begin(struct source *source, bool advised)
     source->memory = block.host;
     source->guest = ferry_guest_new("machine", &ops, source, NULL);
     assert_int_equal(ferry_guest_add_block(source->guest, &block, NULL), 0);
+    assert_int_equal(ferry_guest_add_device(source->guest, &desc, source, NULL, 0, NULL), 0);
     assert_int_equal(ferry_channel_pair(source->pair, NULL), 0);
     source->writer = ferry_writer_new(source->pair[0], NULL);
     section_put_header(source->writer);
@@ -170,18 +210,29 @@ static void begin(struct source *source, bool advised)
     section_put_footer(source->writer, 0);
 }
 
+static void flush(struct source *source, bool end)
+{
+    assert_int_equal(ferry_writer_flush(source->writer, NULL), 0);
+    if (end)
+        assert_int_equal(ferry_channel_finish(source->pair[0], NULL), 0);
+}
+
 /* The destination hears it all, and says @text. */
 static void expect(struct source *source, int errnum, const char *text)
 {
+    bool end = strstr(text, "the stream ends here") && !source->cuts; /* else what was read is what is judged */
     struct ferry_session *session;
     struct ferry_error err = { 0 };
     int ret;
 
-    assert_int_equal(ferry_writer_flush(source->writer, &err), 0);
-    if (strstr(text, "the stream ends here")) /* else what was read is what is judged */
-        assert_int_equal(ferry_channel_finish(source->pair[0], &err), 0);
+    if (!source->runs)
+        flush(source, end);
     session = ferry_destination_start(source->guest, source->pair[1], NULL, &err);
     assert_non_null(session);
+    while (source->runs && atomic_load(&source->starts) == 0 && ferry_session_wait(session, 1, NULL) == -ETIMEDOUT)
+        continue;
+    if (source->runs)
+        flush(source, end);
     ret = ferry_session_wait(session, FERRY_NO_DEADLINE, &err);
     if (!strstr(err.text, text))
         fail_msg("'%s' instead of '%s'", err.text, text);
@@ -273,12 +324,14 @@ static void packages_that_are_none(void **state)
     expect(&source, 0, "has no place in state 'listen'");
 }
 
-/* The guest runs here by now. */
+/* The guest runs here when what follows comes. */
 static void open_running(struct source *source)
 {
     begin(source, true);
     put_discard(source, "ram", 0, DROPPED * FERRY_PAGE_BYTES);
     put_package(source, listen_and_run);
+    flush(source, false);
+    source->runs = true;
     section_put_next(source->writer, SECTION_PART, 0);
 }
 
@@ -327,12 +380,24 @@ static void ends_that_come_too_early(void **state)
     expect(&source, -ENOTRECOVERABLE, "memory did not come to its end");
 }
 
+/* Its memory is given up while a device waits for it: on that no guest may run. */
+static void a_stream_that_ends_before_the_guest_runs(void **state)
+{
+    struct source source;
+
+    begin(&source, true);
+    put_discard(&source, "ram", 0, DROPPED * FERRY_PAGE_BYTES);
+    put_package(&source, listen_load_and_run);
+    source.cuts = true;
+    expect(&source, 0, "the stream ends here");
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(commands_out_of_order),    cmocka_unit_test(discards_that_fit_nothing),
         cmocka_unit_test(packages_that_are_none),   cmocka_unit_test(pages_that_may_not_come),
-        cmocka_unit_test(ends_that_come_too_early),
+        cmocka_unit_test(ends_that_come_too_early), cmocka_unit_test(a_stream_that_ends_before_the_guest_runs),
     };
     struct ferry_error err = { 0 };
     int fd = userfault_open(USERFAULT_KERNEL_TOO, 0, &err);

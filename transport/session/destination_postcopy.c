@@ -136,6 +136,21 @@ static int load_package(struct destination *destination, const uint8_t *data, ui
 
 /* ---- running ----------------------------------------------------------------------------------------------------- */
 
+/* From here on what misses is waited for, whatever becomes of the stream.  Too late where that has failed already:
+ * touches are answered no more, and the guest would go on with zeros. */
+static int begin_running(struct destination_postcopy *postcopy, struct ferry_error *err)
+{
+    int ret;
+
+    pthread_mutex_lock(&postcopy->lock);
+    ret = postcopy->over ? postcopy->ret : 0;
+    if (ret < 0)
+        *err = postcopy->why;
+    postcopy->started = ret == 0;
+    pthread_mutex_unlock(&postcopy->lock);
+    return ret;
+}
+
 /* In the plain dialect the end of the package is the right to run; SHUT comes when all memory is here. */
 static int start_guest(struct destination *destination, struct ferry_error *err)
 {
@@ -143,26 +158,20 @@ static int start_guest(struct destination *destination, struct ferry_error *err)
 
     if (destination->peer.ferry)
         return destination_peer_take_over(&destination->peer, err);
-    ret = session_commit(destination->session, err);
+    ret = begin_running(&destination->postcopy, err);
+    if (ret == 0)
+        ret = session_commit(destination->session, err);
     return ret == 0 ? guest_start(destination->guest, err) : ret;
 }
 
 /* All is here that the guest cannot run without. */
 static int take_over(struct destination *destination, struct ferry_error *err)
 {
-    struct destination_postcopy *postcopy = &destination->postcopy;
     int ret = state_sections_complete(destination->guest, &destination->arrivals, err);
 
     if (ret == 0)
         ret = landing_complete_before(&destination->landing, err);
-    if (ret == 0)
-        ret = start_guest(destination, err);
-    if (ret < 0)
-        return ret;
-    pthread_mutex_lock(&postcopy->lock);
-    postcopy->started = true;
-    pthread_mutex_unlock(&postcopy->lock);
-    return 0;
+    return ret == 0 ? start_guest(destination, err) : ret;
 }
 
 static int broken(struct ferry_error *err)

@@ -44,7 +44,7 @@ struct destination_postcopy {
     bool over;      /* the listen thread has ended, with... */
     int ret;
     struct ferry_error why;
-    bool started; /* the guest runs here */
+    bool started; /* the plain dialect: the guest runs here, or is about to */
 };
 
 void destination_postcopy_init(struct destination_postcopy *postcopy);
