@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* postcopy_session_test.c - both sides of a postcopy in one process: what a device may do while it is loaded, what is
  * left after a failure, what comes from whom does not keep to the order */
+#include "postcopy_ram.h"
 #include "postcopy_state.h"
+#include "session.h"
 #include "userfault.h"
+#include "userfault_place.h"
 
 #include <ferry/session.h>
 
 #include <errno.h>
+#include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -215,6 +220,71 @@ static void a_cancel_behind_the_switch_comes_too_late(void **state)
     end(&crossing);
 }
 
+/* ---- behind a connection that broke ------------------------------------------------------------------------------ */
+
+static _Thread_local sigjmp_buf back;
+
+static void on_bus(int signum)
+{
+    siglongjmp(back, signum);
+}
+
+/* A vCPU that goes on.  What is in front of a page that was asked for is what the background comes to last. */
+static void *touch_the_last_page(void *opaque)
+{
+    struct machine *machine = opaque;
+
+    if (!sigsetjmp(back, 1))
+        (void)*(volatile uint64_t *)page_of(machine, SEEN - 1);
+    return NULL;
+}
+
+/* Else nobody wakes who waits for a page. */
+static bool can_poison(void)
+{
+    void *page = mmap(NULL, FERRY_PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    struct ferry_block block = { .name = "page", .host = page, .length = FERRY_PAGE_BYTES };
+    int fd = userfault_open(USERFAULT_KERNEL_TOO, 0, NULL);
+    int ret = userfault_register(fd, &block, UFFDIO_REGISTER_MODE_MISSING, UINT64_C(1) << _UFFDIO_POISON, NULL);
+
+    close(fd);
+    munmap(page, FERRY_PAGE_BYTES);
+    return ret == 0;
+}
+
+static void who_touches_what_is_missing_after_the_end_waits(void **state)
+{
+    struct sigaction action = { .sa_handler = on_bus };
+    static struct postcopy_figures figures;
+    struct crossing crossing;
+    struct ferry_stats stats;
+    pthread_t vcpu;
+
+    if (!can_poison())
+        skip();
+    sigaction(SIGBUS, &action, NULL);
+    begin(&crossing, "1", false);
+    assert_int_equal(ferry_session_set_option(crossing.source, "max-postcopy-bandwidth", "16KiB/s", NULL), 0);
+    do {
+        ferry_session_wait(crossing.destination, 1, NULL);
+        ferry_session_stats(crossing.destination, &stats);
+    } while (stats.phase != FERRY_PHASE_POSTCOPY_ACTIVE);
+    ferry_session_free(crossing.source);
+    crossing.source = NULL;
+    assert_int_equal(ferry_session_wait(crossing.destination, FERRY_NO_DEADLINE, NULL), -ENOTRECOVERABLE);
+    assert_int_equal(pthread_create(&vcpu, NULL, touch_the_last_page, &crossing.there), 0);
+    do {
+        usleep(200);
+        postcopy_ram_figures(crossing.destination->split_ram, &figures);
+    } while (figures.unasked == 0);
+    assert_int_equal(figures.blocked, 1);
+    assert_int_equal(crossing.there.starts, 1);
+    ferry_session_free(crossing.destination); /* pages that are missing are poisoned */
+    crossing.destination = NULL;
+    pthread_join(vcpu, NULL);
+    end(&crossing);
+}
+
 static void it_must_have_been_agreed_to(void **state)
 {
     struct machine machine;
@@ -255,6 +325,7 @@ int main(void)
         cmocka_unit_test(a_touch_while_a_device_is_loaded_is_answered),
         cmocka_unit_test(what_fails_before_the_guest_runs_leaves_it_at_the_source),
         cmocka_unit_test(a_cancel_behind_the_switch_comes_too_late),
+        cmocka_unit_test(who_touches_what_is_missing_after_the_end_waits),
         cmocka_unit_test(it_must_have_been_agreed_to),
         cmocka_unit_test(states_have_an_order),
     };

@@ -340,6 +340,26 @@ void postcopy_ram_free(struct postcopy_ram *ram)
     ram_release(ram);
 }
 
+static int ask_nobody(void *opaque, const struct ram_block *block, uint64_t page, uint64_t count)
+{
+    return -ENOTCONN;
+}
+
+static const struct postcopy_ram_ops nobody = { .request = ask_nobody };
+
+/* What is touched while there is no fault thread waits in the kernel. */
+void postcopy_ram_forsake(struct postcopy_ram *ram)
+{
+    bool runs = ram->thread_runs;
+    struct ferry_error why;
+
+    fault_thread_stop(ram);
+    ram->ops = &nobody;
+    ram->opaque = NULL;
+    if (runs && fault_thread_start(ram, &why) < 0)
+        log_warn(LOG_MEMORY, "who touches memory that was not populated waits for ever: %s", why.text);
+}
+
 void postcopy_ram_abandon(struct postcopy_ram *ram)
 {
     atomic_store(&ram->state, POSTCOPY_ABANDONED);

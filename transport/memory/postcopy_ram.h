@@ -153,6 +153,15 @@ int postcopy_ram_finish(struct postcopy_ram *ram, struct ferry_error *err);
 void postcopy_ram_abandon(struct postcopy_ram *ram);
 
 /**
+ * postcopy_ram_forsake() - nobody can be asked for pages any more
+ *
+ * When this returns `request` is not running, and will not be called again: @opaque may go.  A request that is under
+ * way must come back by itself.  Who touches a missing page waits until free; touches of received pages are answered as
+ * ever.  The thread that called listen.
+ */
+void postcopy_ram_forsake(struct postcopy_ram *ram);
+
+/**
  * postcopy_ram_free() - let go of it, finished or not; NULL is legal
  *
  * Pages that are missing after listen become poisoned: who touches one gets SIGBUS (a vCPU: KVM_RUN fails), also who

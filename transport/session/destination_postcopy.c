@@ -298,6 +298,8 @@ void destination_postcopy_close(struct destination_postcopy *postcopy, struct fe
     placer_free(postcopy->view);
     ferry_channel_unref(postcopy->preempt);
     if (ret == -ENOTRECOVERABLE) {
+        ferry_channel_shutdown(session->chan, FERRY_READ_WRITE); /* a request that is under way comes back */
+        postcopy_ram_forsake(postcopy->ram);
         session->split_ram = postcopy->ram;
     } else {
         if (postcopy->ram && postcopy->state != POSTCOPY_END)
