@@ -200,6 +200,20 @@ static void look_wider(struct source_pages *pages, int64_t ns)
     pages->window_pages = total.content_pages;
 }
 
+/* *more: the time is over.  A channel that failed may have timed out as well, and says why. */
+static int await_senders(const struct source_pages *pages, int64_t ns, bool *more, struct ferry_error *err)
+{
+    struct ferry_error why = { 0 };
+    int ret = page_senders_wait(pages->senders, ns, &why);
+
+    *more = ret < 0 && why.errnum == 0;
+    if (ret == 0 || *more)
+        return 0;
+    if (err)
+        *err = why;
+    return ret;
+}
+
 int source_pages_work(struct source_pages *pages, int64_t ns, bool *more, struct ferry_error *err)
 {
     int64_t began_ns = clock_now_ns();
@@ -214,11 +228,10 @@ int source_pages_work(struct source_pages *pages, int64_t ns, bool *more, struct
     if (!pages->at_work)
         page_senders_begin(pages->senders, pages->round);
     pages->at_work = true;
-    ret = page_senders_wait(pages->senders, ns, err);
-    *more = ret == -ETIMEDOUT;
+    ret = await_senders(pages, ns, more, err);
     pages->at_work = *more;
     look_wider(pages, clock_now_ns() - began_ns);
-    return *more ? 0 : ret;
+    return ret;
 }
 
 int source_pages_sync(struct source_pages *pages, struct ferry_error *err)
@@ -251,13 +264,9 @@ void source_pages_urgent_terms(const struct source_pages *pages, struct page_urg
 
 int source_pages_status(const struct source_pages *pages, struct ferry_error *err)
 {
-    struct ferry_error why = { 0 };
-    int ret = pages->senders ? page_senders_wait(pages->senders, 0, &why) : 0;
+    bool more;
 
-    if (ret == 0 || ret == -ETIMEDOUT)
-        return 0;
-    *err = why;
-    return ret;
+    return pages->senders ? await_senders(pages, 0, &more, err) : 0;
 }
 
 int source_pages_finish(struct source_pages *pages, struct ferry_error *err)
@@ -277,12 +286,6 @@ unsigned source_pages_use_all(struct source_pages *pages, unsigned *used)
     pages->widen.settled = true;
     page_senders_use(pages->senders, pages->count);
     return pages->count - before;
-}
-
-void source_pages_stop(struct source_pages *pages)
-{
-    if (pages->senders)
-        page_senders_stop(pages->senders);
 }
 
 void source_pages_total(const struct source_pages *pages, struct page_figures *total)

@@ -58,9 +58,6 @@ int source_pages_status(const struct source_pages *pages, struct ferry_error *er
 /* Nothing more comes. */
 int source_pages_finish(struct source_pages *pages, struct ferry_error *err);
 
-/* Wakes whoever is inside. */
-void source_pages_stop(struct source_pages *pages);
-
 /* No more finding out: all that are connected are used.  Returns how many came to it; *used: how many there are. */
 unsigned source_pages_use_all(struct source_pages *pages, unsigned *used);
 

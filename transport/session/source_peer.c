@@ -350,18 +350,22 @@ int source_peer_let_go(struct source_peer *peer, struct ferry_error *err)
 
 int source_peer_wait(struct source_peer *peer, unsigned events, int64_t deadline_ns, struct ferry_error *err)
 {
-    int ret = -ETIMEDOUT;
+    int ret, broken;
 
     if (!peer->meanwhile)
         return link_wait(peer->link, events, deadline_ns, err);
-    while (ret == -ETIMEDOUT && (deadline_ns < 0 || clock_now_ns() < deadline_ns)) {
+    for (;;) {
         source_peer_lend(peer);
         ret = link_wait(peer->link, events, clock_now_ns() + MEANWHILE_NS, err);
         source_peer_claim(peer);
-        if (ret == -ETIMEDOUT && peer->meanwhile(peer->meanwhile_opaque, err) < 0)
+        if (ret != -ETIMEDOUT)
+            return ret;
+        broken = link_status(peer->link, err); /* that the other side is silent for too long is -ETIMEDOUT, too */
+        if (broken < 0 || (deadline_ns >= 0 && clock_now_ns() >= deadline_ns))
+            return broken < 0 ? broken : ret;
+        if (peer->meanwhile(peer->meanwhile_opaque, err) < 0)
             return err->errnum ? err->errnum : -EIO;
     }
-    return ret;
 }
 
 int source_peer_await_shut(struct source_peer *peer, struct ferry_error *err)
