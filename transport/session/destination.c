@@ -289,6 +289,7 @@ static int destination_run(struct ferry_session *session, struct ferry_error *er
     landing_end(&destination.landing, ret);
     state_arrivals_clear(&destination.arrivals);
     destination_mapped_close(&destination.mapped);
+    session_drop_channels(session);
     destination_pages_close(&destination.pages);
     ram_loader_clear(&destination.ram);
     placer_free(destination.placer);

@@ -24,6 +24,10 @@ void destination_pages_take(struct destination_pages *pages, struct ferry_sessio
     result->pages_count = 0;
     pages->urgent = result->urgent;
     result->urgent = NULL;
+    for (unsigned i = 0; i < pages->count; i++)
+        session_add_channel(session, pages->chans[i]);
+    if (pages->urgent)
+        session_add_channel(session, pages->urgent);
 }
 
 /* From a page channel's thread: the load thread may be waiting for the main stream.  A source whose own end of a

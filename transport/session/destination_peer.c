@@ -49,7 +49,7 @@ static void lost(void *opaque, struct ferry_error *err)
     session_stats_lock(peer->session);
     peer->lost = *err;
     session_stats_unlock(peer->session);
-    ferry_channel_shutdown(peer->session->chan, FERRY_READ_WRITE);
+    session_shut_down(peer->session, FERRY_READ_WRITE);
 }
 
 static const struct liveness_ops liveness_ops = { heard_ns, beat, suspect, lost };
@@ -349,6 +349,18 @@ static void drain(struct destination_peer *peer)
     deadline_end(&deadline, ret, "the source goes on sending", NULL);
 }
 
+bool destination_peer_lost(struct destination_peer *peer, struct ferry_error *err)
+{
+    bool lost;
+
+    session_stats_lock(peer->session);
+    lost = peer->lost.errnum != 0;
+    if (lost)
+        *err = peer->lost;
+    session_stats_unlock(peer->session);
+    return lost;
+}
+
 void destination_peer_failed(struct destination_peer *peer, int ret, struct ferry_error *err)
 {
     uint8_t payload[RETURN_PATH_FERRY_MAX];
@@ -358,10 +370,7 @@ void destination_peer_failed(struct destination_peer *peer, int ret, struct ferr
         (void)!takeover_give_up(peer);
     if (!peer->path || !err)
         return;
-    session_stats_lock(peer->session);
-    ended = peer->lost;
-    session_stats_unlock(peer->session);
-    if (ended.errnum) {
+    if (destination_peer_lost(peer, &ended)) {
         if (ret != -EOWNERDEAD && ret != -ENOTRECOVERABLE)
             *err = ended;
         return;

@@ -69,6 +69,9 @@ void destination_peer_ack(struct destination_peer *peer);
 /* Everything is loaded and checked: get the right to run, and start the guest. */
 int destination_peer_take_over(struct destination_peer *peer, struct ferry_error *err);
 
+/* Whether it ended because the source was not heard any more; then *err says so. */
+bool destination_peer_lost(struct destination_peer *peer, struct ferry_error *err);
+
 /* It ended with @ret and @err: give the guest up, unless it is undecided who runs it, and tell the source; or, if the
  * source said why first, keep its reason. */
 void destination_peer_failed(struct destination_peer *peer, int ret, struct ferry_error *err);

@@ -56,6 +56,7 @@ static int let_preempt_in(struct destination *destination, struct ferry_error *e
         return err->errnum ? err->errnum : -EPROTO;
     }
     destination->postcopy.preempt = wrapped;
+    session_add_channel(session, wrapped);
     ferry_listener_free(session->door.listener);
     session->door.listener = NULL;
     return 0;
@@ -231,6 +232,7 @@ int destination_postcopy_run(struct destination *destination, struct ferry_error
     if (ret == 0)
         return 0;
     destination_pages_cause(&destination->pages, &why);
+    (void)!destination_peer_lost(&destination->peer, &why);
     *err = why;
     return broken(err);
 }

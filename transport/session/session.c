@@ -455,18 +455,6 @@ int ferry_session_wait(struct ferry_session *session, int timeout_ms, struct fer
     return ret;
 }
 
-/* Once there is a channel, it stays. */
-static void shut_down(struct ferry_session *session, enum ferry_direction how)
-{
-    struct ferry_channel *chan;
-
-    pthread_mutex_lock(&session->lock);
-    chan = session->chan;
-    pthread_mutex_unlock(&session->lock);
-    if (chan)
-        ferry_channel_shutdown(chan, how);
-}
-
 void ferry_session_cancel(struct ferry_session *session)
 {
     struct session_progress *progress = &session->progress;
@@ -486,7 +474,7 @@ void ferry_session_cancel(struct ferry_session *session)
     if (!now)
         return;
     /* In this order: who is let through by the limit must find the channel shut, or it sends all the rest at once. */
-    shut_down(session, how);
+    session_shut_down(session, how);
     ratelimit_release(session->limit);
 }
 
@@ -545,7 +533,7 @@ void ferry_session_free(struct ferry_session *session)
         return;
     ferry_session_cancel(session);
     if (ferry_session_wait(session, 0, NULL) == -ETIMEDOUT) /* too late to cancel, but nobody waits any more */
-        shut_down(session, FERRY_READ_WRITE);
+        session_shut_down(session, FERRY_READ_WRITE);
     pthread_join(session->thread, NULL);
     ferry_session_release(session);
     destroy(session);

@@ -37,6 +37,13 @@ struct session_door {
     struct gather *gather;           /* the session thread's, while it collects; guarded by the session's lock */
 };
 
+/* Its connections besides the main one.  Whoever is inside one of them is woken when the main one is shut down. */
+struct session_others {
+    struct ferry_channel *chan[HELLO_ALL_MAX]; /* references; guarded by the session's lock, as are the next two */
+    unsigned count;
+    bool shut; /* those that come now are too late */
+};
+
 /* What may still be decided after the end; settle.c's. */
 struct session_leftover {
     pthread_mutex_t lock; /* held while something is decided; guards `notes` after the end, and let_go */
@@ -59,6 +66,7 @@ enum session_step {
 struct ferry_session {
     struct ferry_guest *guest;  /* borrowed */
     struct ferry_channel *chan; /* a reference; NULL until a source has come in, by session_come_in() */
+    struct session_others others;
     struct session_door door;
     char *uri; /* source: where more connections can be made; NULL: nowhere */
     struct secure secure;
@@ -123,6 +131,15 @@ int session_come_in(struct ferry_session *session, struct ferry_channel *chan, s
 
 /* From here on @chan, which is layered over the channel so far and keeps it alive, is the session's; takes it. */
 void session_adopt(struct ferry_session *session, struct ferry_channel *chan);
+
+/* @chan belongs to the session, too; a reference is taken. */
+void session_add_channel(struct ferry_session *session, struct ferry_channel *chan);
+
+/* They are about to be closed. */
+void session_drop_channels(struct ferry_session *session);
+
+/* Let nobody be inside a transfer any more: @how of the main connection, and the others.  Thread: any. */
+void session_shut_down(struct ferry_session *session, enum ferry_direction how);
 
 /* From here on option `compress` stays as it is, and this is why; a sentence that stays. */
 void session_fix_compress(struct ferry_session *session, const char *why);

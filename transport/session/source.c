@@ -385,6 +385,7 @@ static int source_run(struct ferry_session *session, struct ferry_error *err)
     departure_end(&source.departure, ret, ret < 0 && ret != -EOWNERDEAD && ret != -ENOTRECOVERABLE);
     source_peer_close(&source.peer);
     source_mapped_close(&source.mapped);
+    session_drop_channels(session);
     source_postcopy_close(&source.postcopy); /* after the link, which asks it */
     source_pages_close(&source.pages);
     precopy_end(&source.precopy);

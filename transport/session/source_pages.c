@@ -121,6 +121,8 @@ int source_pages_dial(struct source_pages *pages, const struct hello *main, stru
     terms.secure = main ? &secure : &session->secure;
     if (ret == 0)
         ret = dial_pages(&terms, pages->count, pages->chans, err);
+    for (unsigned i = 0; ret == 0 && i < pages->count; i++)
+        session_add_channel(session, pages->chans[i]);
     secure_close(&secure);
     return ret;
 }

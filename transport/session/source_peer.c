@@ -59,6 +59,7 @@ static void lost(void *opaque, struct ferry_error *err)
 
     ferry_error_prefix(err, "%s", ferry_channel_label(peer->session->chan));
     link_break(peer->link, err);
+    session_shut_down(peer->session, FERRY_WRITE);
 }
 
 static const struct liveness_ops liveness_ops = { heard_ns, beat, suspect, lost };

@@ -51,19 +51,21 @@ int source_postcopy_dial(struct source_postcopy *postcopy, const struct hello *m
     };
     struct hello_answer answer;
     struct hello hello;
-    int ret;
+    int ret = 0;
 
-    if (!main) {
+    if (main) {
+        ret = dial_another(main, HELLO_URGENT, 0, &hello, err);
+        if (ret == 0)
+            ret = secure_bind(&secure, &session->secure, session->chan, err);
+        if (ret == 0)
+            postcopy->chan = dial_connect(&terms, &hello, &answer, err);
+        secure_close(&secure);
+    } else {
         terms.secure = &session->secure;
         postcopy->chan = dial_bare(&terms, err);
-        return postcopy->chan ? 0 : -ENOTCONN;
     }
-    ret = dial_another(main, HELLO_URGENT, 0, &hello, err);
-    if (ret == 0)
-        ret = secure_bind(&secure, &session->secure, session->chan, err);
-    if (ret == 0)
-        postcopy->chan = dial_connect(&terms, &hello, &answer, err);
-    secure_close(&secure);
+    if (postcopy->chan)
+        session_add_channel(session, postcopy->chan);
     return ret < 0 ? ret : postcopy->chan ? 0 : -ENOTCONN;
 }
 

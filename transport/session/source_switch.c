@@ -302,6 +302,8 @@ int source_switch_postcopy(struct source *source, struct ferry_error *err)
     source_note_channels(source);
     if (ret == 0)
         return 0;
+    if (why.errnum == -ESHUTDOWN)
+        (void)!link_status(source->peer.link, &why); /* who shut it down has said why there */
     *err = why;
     return source_postcopy_broken(err);
 }
