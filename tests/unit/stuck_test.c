@@ -188,11 +188,29 @@ static void a_cancel_at_a_mark(void **state)
     close_scene(&scene);
 }
 
+static void a_cancel_while_nobody_comes(void **state)
+{
+    static const char *const preempts[] = { "off", "on", "early" };
+
+    for (size_t i = 0; i < sizeof(preempts) / sizeof(preempts[0]); i++) {
+        struct scene scene;
+
+        open_scene(&scene);
+        set(&scene, "postcopy-preempt", preempts[i]);
+        begin(&scene);
+        usleep(i * 20000); /* at once, and when it surely waits */
+        ferry_session_cancel(scene.destination);
+        assert_int_equal(ferry_session_wait(scene.destination, HUNG_MS, NULL), -ECANCELED);
+        close_scene(&scene);
+    }
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_silent_source_is_lost_at_a_mark_too),
         cmocka_unit_test(a_cancel_at_a_mark),
+        cmocka_unit_test(a_cancel_while_nobody_comes),
     };
 
     return cmocka_run_group_tests_name("stuck", tests, NULL, NULL);

@@ -65,7 +65,7 @@ static int collect(struct ferry_session *session, struct gather *gather, struct 
     int ret = session_collect_with(session, gather, err);
 
     if (ret == 0 && preempt) {
-        first = ferry_listener_accept(session->door.listener, session->door.timeout_ms, err);
+        first = session_accept(session, session->door.timeout_ms, err);
         ret = first ? 0 : err->errnum;
     }
     if (ret == 0)

@@ -45,7 +45,7 @@ static int let_preempt_in(struct destination *destination, struct ferry_error *e
 
     if (!session->door.listener || destination->peer.ferry)
         return 0;
-    chan = ferry_listener_accept(session->door.listener, (int)(timeout_ns / NS_PER_MS), err);
+    chan = session_accept(session, (int)(timeout_ns / NS_PER_MS), err);
     if (!chan) {
         ferry_error_prefix(err, "no preempt connection came");
         return err->errnum;

@@ -470,6 +470,8 @@ void ferry_session_cancel(struct ferry_session *session)
     how = progress->cancel_shuts;
     if (now && session->door.gather)
         gather_cancel(session->door.gather);
+    if (now && session->door.awaited)
+        ferry_listener_stop(session->door.listener);
     pthread_mutex_unlock(&session->lock);
     if (!now)
         return;

@@ -35,6 +35,7 @@ struct session_door {
     struct ferry_listener *listener; /* owned; the session thread's own, which closes it when all have come */
     int timeout_ms;                  /* for somebody to come */
     struct gather *gather;           /* the session thread's, while it collects; guarded by the session's lock */
+    bool awaited;                    /* somebody is, by session_accept(); likewise */
 };
 
 /* Its connections besides the main one.  Whoever is inside one of them is woken when the main one is shut down. */
@@ -125,6 +126,9 @@ int session_enter(struct ferry_session *session, enum ferry_phase phase, struct 
 
 /* A cancel is to end what @gather collects; NULL: no more.  -ECANCELED when somebody asked to give up before. */
 int session_collect_with(struct ferry_session *session, struct gather *gather, struct ferry_error *err);
+
+/* Wait at the door for one connection.  NULL with @err set, -ECANCELED when somebody asked to give up. */
+struct ferry_channel *session_accept(struct ferry_session *session, int timeout_ms, struct ferry_error *err);
 
 /* The source has come in through the door, on @chan: the migration begins now.  -ECANCELED likewise. */
 int session_come_in(struct ferry_session *session, struct ferry_channel *chan, struct ferry_error *err);
