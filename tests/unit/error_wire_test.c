@@ -74,6 +74,21 @@ static void all_of_it_arrives(void **state)
     assert_string_equal(out.hint, err.hint);
 }
 
+/* Where the guest is, is for each end to know. */
+static void no_code_is_a_verdict(void **state)
+{
+    uint8_t wire[ERROR_WIRE_MAX];
+
+    for (int code = 1; code <= UINT16_MAX; code++) {
+        struct ferry_error err = { .code = (enum ferry_code)code, .errnum = -EIO, .offset = -1, .text = "so it is" },
+                           out;
+
+        assert_int_equal(decode_exactly(wire, error_encode(&err, wire, sizeof(wire)), &out), 0);
+        assert_true(out.errnum < 0 && out.errnum != -EOWNERDEAD && out.errnum != -ENOTRECOVERABLE);
+        assert_int_equal(out.code, code);
+    }
+}
+
 static void the_bytes_are_these(void **state)
 {
     static const uint8_t want[] = { 0,   1, 0, 2, 1, 0x36, 0, 2, 0, 1, 1, 0, 3, 0, 5, 's', 'e', 't', 'u',
@@ -277,6 +292,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_of_it_arrives),
+        cmocka_unit_test(no_code_is_a_verdict),
         cmocka_unit_test(the_bytes_are_these),
         cmocka_unit_test(the_largest_fits),
         cmocka_unit_test(with_little_room_the_code_is_left),

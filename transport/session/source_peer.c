@@ -384,6 +384,18 @@ static bool channel_broke(const struct ferry_error *err)
     return err->errnum == -EPIPE || err->errnum == -ECONNRESET || err->errnum == -ESHUTDOWN;
 }
 
+/* The destination knows better why; not, where the guest is. */
+static void take_cause(struct ferry_error *err, const struct ferry_error *why)
+{
+    bool broken = err->errnum == -ENOTRECOVERABLE;
+
+    *err = *why;
+    if (!broken)
+        return;
+    ferry_error_code(err, FERRY_E_POSTCOPY_INTERRUPTED);
+    err->errnum = -ENOTRECOVERABLE;
+}
+
 void source_peer_failed(struct source_peer *peer, struct ferry_error *err)
 {
     uint8_t payload[RETURN_PATH_FERRY_MAX];
@@ -401,7 +413,7 @@ void source_peer_failed(struct source_peer *peer, struct ferry_error *err)
         link_wait(peer->link, LINK_RUNNING, clock_now_ns() + CAUSE_WAIT_NS, NULL);
     if (link_status(peer->link, &why) < 0) {
         if (channel_broke(err) || why.from_peer)
-            *err = why;
+            take_cause(err, &why);
         return;
     }
     if (!peer->ferry)

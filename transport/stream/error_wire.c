@@ -64,13 +64,19 @@ size_t error_encode(const struct ferry_error *err, uint8_t *to, size_t room)
 
 /* ---- back ------------------------------------------------------------------------------------------------------ */
 
+/* Where the guest is each end knows for itself: what the other says of that is news, not this end's verdict. */
+static bool is_verdict(int errnum)
+{
+    return errnum == -EOWNERDEAD || errnum == -ENOTRECOVERABLE;
+}
+
 static int get_code(struct ferry_error *err, const uint8_t *value)
 {
     const struct ferry_code_info *info;
 
     err->code = (enum ferry_code)load_be16(value);
     info = ferry_code_info(err->code);
-    err->errnum = info ? info->errnum : -EREMOTEIO;
+    err->errnum = info && !is_verdict(info->errnum) ? info->errnum : -EREMOTEIO;
     return err->code == FERRY_E_NONE ? -EPROTO : 0;
 }
 
