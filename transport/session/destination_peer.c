@@ -339,7 +339,7 @@ static void drain(struct destination_peer *peer)
     struct deadline deadline = { 0 };
     int ret = 0;
 
-    if (ferry_channel_finish(peer->session->chan, NULL) < 0)
+    if (return_path_finish(peer->path, NULL) < 0)
         return;
     deadline_begin(&deadline, peer->dog, peer->session->chan, FERRY_READ, clock_now_ns() + DRAIN_NS);
     if (peer->listener.await_end)

@@ -8,6 +8,7 @@
 
 #include "bytes.h"
 #include "reader.h"
+#include "writer.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -57,6 +58,16 @@ int return_path_send(struct return_path *path, enum return_path_type type, const
     ferry_put_be16(path->writer, (uint16_t)bytes);
     ferry_put_bytes(path->writer, payload, bytes);
     ret = ferry_writer_flush(path->writer, err);
+    pthread_mutex_unlock(&path->rp_mutex);
+    return ret;
+}
+
+int return_path_finish(struct return_path *path, struct ferry_error *err)
+{
+    int ret;
+
+    pthread_mutex_lock(&path->rp_mutex);
+    ret = ferry_channel_finish(writer_channel(path->writer), err);
     pthread_mutex_unlock(&path->rp_mutex);
     return ret;
 }

@@ -33,8 +33,7 @@ enum return_path_type {
 
 #define RETURN_PATH_TOKEN_BYTES 16
 #define RETURN_PATH_NONCE_BYTES 8     /* of these, the first of the destination's nonce */
-#define RETURN_PATH_QEMU_MAX    512   /* bytes of payload in one of QEMU's messages */
-#define RETURN_PATH_FERRY_MAX   60000 /* in one of ours */
+#define RETURN_PATH_FERRY_MAX   60000 /* bytes of payload in one of our messages */
 
 /* ---- destination: sending -------------------------------------------------------------------------------------- */
 
@@ -54,6 +53,9 @@ int return_path_token(struct return_path *path, enum return_path_type type,
                       const uint8_t token[RETURN_PATH_TOKEN_BYTES], uint64_t ns, struct ferry_error *err);
 int return_path_declined(struct return_path *path, const uint8_t token[RETURN_PATH_TOKEN_BYTES],
                          struct ferry_error *err);
+
+/* ferry_channel_finish(), behind what others are sending. */
+int return_path_finish(struct return_path *path, struct ferry_error *err);
 
 /**
  * return_path_request() - the guest waits for these bytes of a block
