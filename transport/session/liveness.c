@@ -9,7 +9,8 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-#define LOOKS_PER_SUSPICION 4 /* beats and looks that fit into the time until it is suspect */
+#define LOOKS_PER_SUSPICION 4          /* beats and looks that fit into the time until it is suspect */
+#define SELDOM_NS           NS_PER_SEC /* a time until it is suspect that is no longer than the other side's */
 
 struct liveness {
     const struct liveness_ops *ops;
@@ -35,10 +36,17 @@ static bool wait_turn(struct liveness *liveness, int64_t when_ns)
     return goes_on;
 }
 
+static int64_t turn_ns(const struct liveness *liveness)
+{
+    uint64_t least = liveness->suspect_ns < liveness->lost_ns ? liveness->suspect_ns : liveness->lost_ns;
+
+    return (int64_t)(least < SELDOM_NS ? least : SELDOM_NS) / LOOKS_PER_SUSPICION;
+}
+
 static void *liveness_thread(void *opaque)
 {
     struct liveness *liveness = opaque;
-    int64_t every = (int64_t)(liveness->suspect_ns / LOOKS_PER_SUSPICION), began = clock_now_ns();
+    int64_t every = turn_ns(liveness), began = clock_now_ns();
     struct ferry_error err;
     bool suspect = false;
 

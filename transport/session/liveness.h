@@ -5,7 +5,8 @@
  *        0                   1 s                   10 s        (settable)
  *
  * A thread beats for this side and watches when the other was last heard.  Suspect is only shown; lost ends the
- * session: far sooner than TCP would.
+ * session: far sooner than TCP would.  However long this side is patient, it beats four times a second: the other may
+ * not be.
  */
 #ifndef SESSION_LIVENESS_H
 #define SESSION_LIVENESS_H
