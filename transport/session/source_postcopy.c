@@ -156,6 +156,19 @@ int source_postcopy_status(struct source_postcopy *postcopy, struct ferry_error 
     return postcopy->urgent ? page_urgent_status(postcopy->urgent, err) : 0;
 }
 
+int source_postcopy_drain(struct source_postcopy *postcopy, struct link *link, struct ferry_error *err)
+{
+    int ret = source_postcopy_status(postcopy, err);
+
+    while (ret == 0 && postcopy->urgent && page_requests_waiting(postcopy->requests)) {
+        clock_sleep_until_ns(clock_now_ns() + NS_PER_MS);
+        ret = source_postcopy_status(postcopy, err);
+        if (ret == 0)
+            ret = link_status(link, err);
+    }
+    return ret;
+}
+
 int source_postcopy_finish(struct source_postcopy *postcopy, struct ferry_error *err)
 {
     if (postcopy->urgent)

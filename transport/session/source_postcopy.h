@@ -54,7 +54,10 @@ unsigned source_postcopy_put_requested(struct source_postcopy *postcopy, struct 
 /* How it goes with their connection: 0, or its error. */
 int source_postcopy_status(struct source_postcopy *postcopy, struct ferry_error *err);
 
-/* All pages have gone: nothing more is asked for. */
+/* All pages have been taken: wait until those that were asked for have gone, or @link or their connection breaks. */
+int source_postcopy_drain(struct source_postcopy *postcopy, struct link *link, struct ferry_error *err);
+
+/* The same, and the end of their connection. */
 int source_postcopy_finish(struct source_postcopy *postcopy, struct ferry_error *err);
 
 /* What its connection has carried; and what is to be told.  Called between session_stats_lock() and _unlock(). */

@@ -260,11 +260,28 @@ static int send_rest(struct source *source, struct ferry_error *err)
     return ret;
 }
 
+/* What was asked for goes before the main stream ends: behind that a destination hears nothing of us there, and may let
+ * its other connection go.  A QEMU takes the end of that for a failure as long as it has not let go, so to that it
+ * comes only when all is over. */
+static int end_urgent(struct source *source, struct ferry_error *err)
+{
+    bool last = !source->peer.ferry && source->session->options.postcopy_preempt != PREEMPT_EARLY;
+    int ret;
+
+    source_peer_lend(&source->peer);
+    ret = last ? source_postcopy_drain(&source->postcopy, source->peer.link, err)
+               : source_postcopy_finish(&source->postcopy, err);
+    source_peer_claim(&source->peer);
+    return ret;
+}
+
 /* Everything has gone: the ends of all that was begun, and the destination's word that it has it. */
 static int end(struct source *source, struct ferry_error *err)
 {
-    int ret = source_pages_finish(&source->pages, err);
+    int ret = end_urgent(source, err);
 
+    if (ret == 0)
+        ret = source_pages_finish(&source->pages, err);
     if (ret < 0)
         return ret;
     section_put_next(source->writer, SECTION_END, SOURCE_RAM_SECTION_ID);
@@ -275,8 +292,6 @@ static int end(struct source *source, struct ferry_error *err)
         return ret;
     section_put_eof(source->writer);
     ret = ferry_writer_flush(source->writer, err);
-    if (ret == 0)
-        ret = source_postcopy_finish(&source->postcopy, err);
     return ret == 0 ? source_peer_await_shut(&source->peer, err) : ret;
 }
 
