@@ -185,8 +185,20 @@ static void put_record(struct source *source, uint64_t page, unsigned flags, boo
         ferry_put_u8(source->writer, 0);
 }
 
-/* Up to the block list, as it should be. */
-static void begin(struct source *source, bool advised)
+static void put_beginning(struct source *source, bool advised)
+{
+    section_put_header(source->writer);
+    section_put_configuration(source->writer, "machine");
+    section_put_command(source->writer, COMMAND_OPEN_RETURN_PATH, NULL, 0);
+    if (advised)
+        put_advise(source);
+    section_put_first(source->writer, SECTION_START, 0, RAM_SECTION_NAME, 0, RAM_SECTION_VERSION);
+    ram_put_blocks(source->writer, &source->guest->ram);
+    ram_put_eos(source->writer);
+    section_put_footer(source->writer, 0);
+}
+
+static void open_machine(struct source *source)
 {
     struct ferry_block block = { .name = "ram", .length = BYTES, .page_size = 4096, .flags = FERRY_BLOCK_PRIVATE };
 
@@ -197,17 +209,24 @@ static void begin(struct source *source, bool advised)
     source->guest = ferry_guest_new("machine", &ops, source, NULL);
     assert_int_equal(ferry_guest_add_block(source->guest, &block, NULL), 0);
     assert_int_equal(ferry_guest_add_device(source->guest, &desc, source, NULL, 0, NULL), 0);
+}
+
+static void close_machine(struct source *source)
+{
+    ferry_writer_free(source->writer);
+    for (unsigned i = 0; i < 2; i++)
+        ferry_channel_unref(source->pair[i]);
+    ferry_guest_free(source->guest);
+    munmap(source->memory, BYTES);
+}
+
+/* Up to the block list, as it should be. */
+static void begin(struct source *source, bool advised)
+{
+    open_machine(source);
     assert_int_equal(ferry_channel_pair(source->pair, NULL), 0);
     source->writer = ferry_writer_new(source->pair[0], NULL);
-    section_put_header(source->writer);
-    section_put_configuration(source->writer, "machine");
-    section_put_command(source->writer, COMMAND_OPEN_RETURN_PATH, NULL, 0);
-    if (advised)
-        put_advise(source);
-    section_put_first(source->writer, SECTION_START, 0, RAM_SECTION_NAME, 0, RAM_SECTION_VERSION);
-    ram_put_blocks(source->writer, &source->guest->ram);
-    ram_put_eos(source->writer);
-    section_put_footer(source->writer, 0);
+    put_beginning(source, advised);
 }
 
 static void flush(struct source *source, bool end)
@@ -239,11 +258,7 @@ static void expect(struct source *source, int errnum, const char *text)
     assert_true(errnum ? ret == errnum : ret < 0 && ret != -ENOTRECOVERABLE);
     assert_int_equal(source->starts, ret == -ENOTRECOVERABLE);
     ferry_session_free(session);
-    ferry_writer_free(source->writer);
-    ferry_channel_unref(source->pair[0]);
-    ferry_channel_unref(source->pair[1]);
-    ferry_guest_free(source->guest);
-    munmap(source->memory, BYTES);
+    close_machine(source);
 }
 
 static void commands_out_of_order(void **state)
@@ -392,12 +407,64 @@ static void a_stream_that_ends_before_the_guest_runs(void **state)
     expect(&source, 0, "the stream ends here");
 }
 
+/* On two connections, the one for requested pages the slower one. */
+static void what_was_asked_for_may_come_last(void **state)
+{
+    struct ferry_options *options = ferry_options_new();
+    struct ferry_listener *listener;
+    struct ferry_session *session;
+    struct ferry_error err = { 0 };
+    struct source source;
+    char path[64], uri[80];
+
+    snprintf(path, sizeof(path), "/tmp/ferry-orders-%d", getpid());
+    snprintf(uri, sizeof(uri), "unix:%s", path);
+    unlink(path);
+    listener = ferry_listener_open(uri, &err);
+    assert_non_null(listener);
+    assert_int_equal(ferry_options_set(options, "postcopy-preempt", "on", NULL), 0);
+    open_machine(&source);
+    session = ferry_destination_listen(source.guest, listener, FERRY_NO_DEADLINE, options, &err);
+    assert_non_null(session);
+    for (unsigned i = 0; i < 2; i++)
+        assert_non_null(source.pair[i] = ferry_channel_connect(uri, 5000, &err));
+    source.writer = ferry_writer_new(source.pair[0], NULL);
+    put_beginning(&source, true);
+    put_discard(&source, "ram", 0, DROPPED * FERRY_PAGE_BYTES);
+    put_package(&source, listen_and_run);
+    section_put_next(source.writer, SECTION_END, 0);
+    ram_put_eos(source.writer);
+    section_put_footer(source.writer, 0);
+    section_put_eof(source.writer);
+    flush(&source, false);
+    while (atomic_load(&source.starts) == 0 && ferry_session_wait(session, 1, NULL) == -ETIMEDOUT)
+        continue;
+    usleep(100000); /* it hears the end; where it does not yet, this shows less */
+    ferry_writer_free(source.writer);
+    source.writer = ferry_writer_new(source.pair[1], NULL);
+    for (unsigned page = 0; page < DROPPED; page++)
+        put_record(&source, page, RAM_PAGE, page == 0);
+    flush(&source, false);
+    if (ferry_session_wait(session, FERRY_NO_DEADLINE, &err) < 0)
+        fail_msg("%s", err.text);
+    for (unsigned page = 0; page < DROPPED; page++)
+        assert_int_equal(source.memory[page * FERRY_PAGE_BYTES], 1);
+    ferry_session_free(session);
+    ferry_options_free(options);
+    close_machine(&source);
+    unlink(path);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(commands_out_of_order),    cmocka_unit_test(discards_that_fit_nothing),
-        cmocka_unit_test(packages_that_are_none),   cmocka_unit_test(pages_that_may_not_come),
-        cmocka_unit_test(ends_that_come_too_early), cmocka_unit_test(a_stream_that_ends_before_the_guest_runs),
+        cmocka_unit_test(commands_out_of_order),
+        cmocka_unit_test(discards_that_fit_nothing),
+        cmocka_unit_test(packages_that_are_none),
+        cmocka_unit_test(pages_that_may_not_come),
+        cmocka_unit_test(ends_that_come_too_early),
+        cmocka_unit_test(a_stream_that_ends_before_the_guest_runs),
+        cmocka_unit_test(what_was_asked_for_may_come_last),
     };
     struct ferry_error err = { 0 };
     int fd = userfault_open(USERFAULT_KERNEL_TOO, 0, &err);

@@ -187,15 +187,35 @@ int destination_listen_join(struct destination *destination, struct ferry_error 
     return postcopy->ret;
 }
 
+/* What was asked for may come behind the end of the main stream, and nobody says on its connection that it was the
+ * last: so it is waited for until nothing misses, and as long as something comes. */
+static void await_requested(struct destination *destination)
+{
+    struct destination_postcopy *postcopy = &destination->postcopy;
+    int64_t patience_ns = (int64_t)destination->session->options.lost_after_ns, until_ns = clock_now_ns() + patience_ns;
+    struct page_figures before = { 0 }, now;
+
+    while (postcopy_ram_missing(postcopy->ram) > 0 && records_receiver_status(postcopy->receiver, NULL) == 0 &&
+           clock_now_ns() < until_ns) {
+        clock_sleep_until_ns(clock_now_ns() + NS_PER_MS);
+        records_receiver_figures(postcopy->receiver, &now);
+        if (now.bytes > before.bytes)
+            until_ns = clock_now_ns() + patience_ns;
+        before = now;
+    }
+}
+
 int destination_listen_finish(struct destination *destination, struct ferry_error *err)
 {
     struct destination_postcopy *postcopy = &destination->postcopy;
     bool early = destination->session->options.postcopy_preempt == PREEMPT_EARLY;
     int ret = destination_pages_finish_urgent(&destination->pages, err);
 
-    if (ret == 0 && postcopy->receiver)
-        ret = records_receiver_finish(postcopy->receiver, early, err);
-    return ret;
+    if (ret < 0 || !postcopy->receiver)
+        return ret;
+    if (!early)
+        await_requested(destination);
+    return records_receiver_finish(postcopy->receiver, early, err);
 }
 
 int destination_listen_cause(struct destination *destination, int ret, struct ferry_error *err)
