@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* iterative_migrate_test.c - machines with busy iterative devices cross whole; failures leave them at the source */
 #include "iterative_fixture.h"
+#include "userfault.h"
 
 #include <ferry/capabilities.h>
 
@@ -8,8 +9,11 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
+
+#define HUNG_MS 60000
 
 static struct machine here, there;
 
@@ -164,6 +168,55 @@ static void initial_data_holds_the_switch_back(void **state)
     }
 }
 
+/* ... also where it goes over before the first page, and nothing else is sent meanwhile. */
+static void initial_data_holds_a_postcopy_back(void **state)
+{
+    struct ferry_options *options = options_with("postcopy", "now");
+    int fd = userfault_open(USERFAULT_KERNEL_TOO, 0, NULL);
+    struct move move;
+
+    if (fd < 0)
+        skip();
+    close(fd);
+    assert_int_equal(ferry_capabilities_set(options, "switchover-ack", "on", NULL), 0);
+    open_both();
+    there.toy[0].ready_rows = TOY_ROWS;
+    move_begin(&move, &here, &there, options);
+    if (ferry_session_wait(move.source, HUNG_MS, &move.here) == -ETIMEDOUT)
+        fail_msg("it waits for what it does not send");
+    move_end(&move);
+    if (move.here.errnum || move.there.errnum)
+        fail_msg("%s; %s", move.here.text, move.there.text);
+    assert_true(there.toy[0].loaded_rows >= TOY_ROWS);
+    assert_true(there.started && !here.started);
+    close_both(&move);
+    ferry_options_free(options);
+}
+
+/* A destination that has gone is not waited for. */
+static void a_destination_that_goes_while_devices_are_awaited(void **state)
+{
+    struct ferry_options *options = options_with("postcopy", "now");
+    int fd = userfault_open(USERFAULT_KERNEL_TOO, 0, NULL);
+    struct move move;
+
+    if (fd < 0)
+        skip();
+    close(fd);
+    assert_int_equal(ferry_capabilities_set(options, "switchover-ack", "on", NULL), 0);
+    open_both();
+    there.toy[0].ready_rows = UINT32_MAX;
+    move_begin(&move, &here, &there, options);
+    assert_int_equal(ferry_session_wait(move.source, 100, NULL), -ETIMEDOUT);
+    ferry_session_cancel(move.destination);
+    if (ferry_session_wait(move.source, HUNG_MS, &move.here) == -ETIMEDOUT)
+        fail_msg("it waits for a destination that is not there");
+    move_end(&move);
+    assert_true(move.here.errnum < 0 && here.started && there.starts == 0);
+    close_both(&move);
+    ferry_options_free(options);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -171,6 +224,8 @@ int main(void)
         cmocka_unit_test(a_cancel_while_devices_are_sent),
         cmocka_unit_test(pending_of_devices_keeps_the_source_from_switching),
         cmocka_unit_test(initial_data_holds_the_switch_back),
+        cmocka_unit_test(initial_data_holds_a_postcopy_back),
+        cmocka_unit_test(a_destination_that_goes_while_devices_are_awaited),
         cmocka_unit_test(a_failing_device_leaves_the_guest_at_the_source),
     };
 

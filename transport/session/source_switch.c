@@ -39,14 +39,33 @@ static int quiet(struct source *source, struct ferry_error *err)
     return ret == 0 ? source_peer_catch_up(&source->peer, err) : ret;
 }
 
+/* What devices have to send, a turn of each; their first data may be what they wait for. */
+static int send_devices(struct source *source, struct ferry_error *err)
+{
+    bool more = false;
+    int ret = departure_some(&source->departure, &more, err);
+
+    if (ret == 0 && !more)
+        (void)departure_pending(&source->departure);
+    if (ret == 0)
+        ret = source_peer_look(&source->peer, err);
+    return ret == 0 ? ferry_writer_flush(source->writer, err) : ret;
+}
+
 /* Devices may say "not yet". */
 static int await_devices(struct source *source, struct ferry_error *err)
 {
     bool now = false;
     int ret = 0;
 
-    while (ret == 0 && !now)
+    while (ret == 0) {
+        source_peer_lend(&source->peer);
         ret = departure_may_switch(&source->departure, source_peer_acked(&source->peer), &now, err);
+        source_peer_claim(&source->peer);
+        if (ret < 0 || now)
+            break;
+        ret = send_devices(source, err);
+    }
     return ret;
 }
 
