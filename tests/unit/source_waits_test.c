@@ -52,6 +52,46 @@ static void a_peer_that_is_lost_is_not_waited_for(void **state)
     ferry_channel_unref(pair[1]);
 }
 
+static int say_running(void *opaque, struct ferry_error *err)
+{
+    static const uint8_t token[RETURN_PATH_TOKEN_BYTES];
+
+    assert_int_equal(return_path_token(opaque, RETURN_PATH_RUNNING, token, 0, NULL), 0);
+    return ferry_error_set(err, -EIO, "a page channel broke");
+}
+
+/* Once the right to run was given away, a page channel that breaks says nothing of who has it. */
+static void only_the_destinations_word_ends_it(void **state)
+{
+    static const uint8_t token[RETURN_PATH_TOKEN_BYTES];
+
+    for (int committed = 0; committed < 2; committed++) {
+        struct source_peer peer = { .meanwhile = say_running, .committed = committed };
+        struct ferry_channel *pair[2];
+        struct ferry_reader *reader;
+        struct ferry_error err = { 0 };
+
+        assert_int_equal(ferry_channel_pair(pair, NULL), 0);
+        reader = ferry_reader_new(pair[1], NULL);
+        peer.meanwhile_opaque = return_path_open(reader, NULL);
+        assert_non_null(peer.meanwhile_opaque);
+        peer.link = link_new(pair[0], NULL);
+        assert_non_null(peer.link);
+        link_expect_token(peer.link, token);
+        pthread_mutex_init(&peer.stream_lock, NULL);
+        source_peer_claim(&peer);
+        assert_int_equal(source_peer_wait(&peer, LINK_RUNNING, clock_now_ns() + 60 * NS_PER_SEC, &err),
+                         committed ? 0 : -EIO);
+        source_peer_lend(&peer);
+        pthread_mutex_destroy(&peer.stream_lock);
+        link_free(peer.link);
+        return_path_free(peer.meanwhile_opaque);
+        ferry_reader_free(reader);
+        ferry_channel_unref(pair[0]);
+        ferry_channel_unref(pair[1]);
+    }
+}
+
 /* ---- a page channel ---------------------------------------------------------------------------------------------- */
 
 static ssize_t time_out(struct ferry_channel *chan, const struct iovec *iov, int count, struct ferry_error *err)
@@ -104,6 +144,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_peer_that_is_lost_is_not_waited_for),
+        cmocka_unit_test(only_the_destinations_word_ends_it),
         cmocka_unit_test(a_page_channel_that_timed_out_has_failed),
     };
 

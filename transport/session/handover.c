@@ -74,8 +74,10 @@ static int hear_outcome(struct source_peer *peer, struct ferry_error *err)
     struct ferry_session *session = peer->session;
     int64_t until_ns = clock_now_ns() + (int64_t)session->options.lost_after_ns;
     struct ferry_error why = { 0 };
-    int ret = source_peer_wait(peer, LINK_RUNNING | LINK_DECLINED, until_ns, err);
+    int ret;
 
+    peer->committed = true;
+    ret = source_peer_wait(peer, LINK_RUNNING | LINK_DECLINED, until_ns, err);
     if (ret < 0)
         return handover_uncertain(peer, "the right to run was given away, but no word came that the guest runs", err);
     if (link_wait(peer->link, LINK_RUNNING, 0, &why) < 0)

@@ -364,8 +364,11 @@ int source_peer_wait(struct source_peer *peer, unsigned events, int64_t deadline
         broken = link_status(peer->link, err); /* that the other side is silent for too long is -ETIMEDOUT, too */
         if (broken < 0 || (deadline_ns >= 0 && clock_now_ns() >= deadline_ns))
             return broken < 0 ? broken : ret;
-        if (peer->meanwhile(peer->meanwhile_opaque, err) < 0)
+        if (!peer->meanwhile || peer->meanwhile(peer->meanwhile_opaque, err) == 0)
+            continue;
+        if (!peer->committed)
             return err->errnum ? err->errnum : -EIO;
+        peer->meanwhile = NULL; /* what has failed will be seen afterwards */
     }
 }
 

@@ -33,7 +33,8 @@ struct source_peer {
     uint32_t pings;
     uint8_t nonce[RETURN_PATH_NONCE_BYTES]; /* of the destination's answer */
     uint8_t token[RETURN_PATH_TOKEN_BYTES];
-    bool declined; /* the destination gave the guest back */
+    bool committed; /* the right to run may have been given away: only the destination's word counts */
+    bool declined;  /* the destination gave the guest back */
     /* Postcopy: what is to be seen to now and then while the destination is waited for; NULL: nothing. */
     int (*meanwhile)(void *opaque, struct ferry_error *err);
     void *meanwhile_opaque;
