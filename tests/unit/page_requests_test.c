@@ -180,6 +180,33 @@ static void a_flood_is_forgotten_and_may_come_again(void **state)
     page_requests_free(requests);
 }
 
+/* Each message asks for one page more than the last, and for all before it once more. */
+static void asking_again_and_again_is_not_answered_again_and_again(void **state)
+{
+    struct fixture *fixture = *state;
+    struct page_requests *requests = page_requests_new(&fixture->walk, 0, NULL);
+    struct page_batch batch = { .limit = BATCH_PAGES };
+    struct page_requests_figures figures;
+    uint64_t handed = 0, asked = 4000, middle = PAGES / 2;
+
+    for (uint64_t count = 1; count <= asked; count++)
+        push(requests, fixture->small, 0, count * PAGE);
+    for (uint64_t page = 1; page <= asked; page++)
+        push(requests, fixture->huge, 0, HUGE);
+    while (page_requests_next(requests, &batch, 0) == PAGE_REQUESTS_URGENT)
+        handed += batch.count;
+    assert_int_equal(handed, asked + 512);
+    for (uint64_t reach = 1; reach <= 2000; reach++) /* a page more at either end */
+        push(requests, fixture->small, (middle - reach) * PAGE, 2 * reach * PAGE);
+    for (handed = 0; page_requests_next(requests, &batch, 0) == PAGE_REQUESTS_URGENT; handed += batch.count)
+        assert_true(batch.pages[0] >= middle - 2000 && batch.pages[0] < middle + 2000);
+    page_requests_figures(requests, &figures);
+    assert_true(figures.already_sent < 4 * 4000);
+    assert_int_equal(figures.requests, asked * (asked + 1) / 2 + asked + 2000 * 2001);
+    assert_int_equal(handed + figures.forgotten, 4000);
+    page_requests_free(requests);
+}
+
 static void neighbours_follow_and_a_new_request_goes_first(void **state)
 {
     struct fixture *fixture = *state;
@@ -247,6 +274,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_large_page_comes_whole, make, unmake),
         cmocka_unit_test_setup_teardown(nonsense_is_refused, make, unmake),
         cmocka_unit_test_setup_teardown(a_flood_is_forgotten_and_may_come_again, make, unmake),
+        cmocka_unit_test_setup_teardown(asking_again_and_again_is_not_answered_again_and_again, make, unmake),
         cmocka_unit_test_setup_teardown(neighbours_follow_and_a_new_request_goes_first, make, unmake),
         cmocka_unit_test_setup_teardown(what_was_asked_for_is_handed_out_before_the_end, make, unmake),
     };

@@ -2,11 +2,11 @@
 /* page_requests.c - the pages that the destination waits for, and what is worth sending along with them
  *
  *      asked   one bit per host page: it was asked for       (so what is asked for again is known)
- *      ring    runs of host pages, in the order in which they were asked for
+ *      ring    runs of host pages, in the order in which they were asked for; most of each are new
  *      near    one window per stream of requests, served from the last one that was asked for on
  *
- * A request that finds the ring full loses its bits again: asked for once more it is new.  Memory is bounded whatever
- * is asked for.
+ * What finds the ring full has its bits not set: asked for once more it is new.  Memory is bounded whatever is asked
+ * for, and so is time: each page is new once, and what a run has beside new ones is bounded by these.
  */
 #include "page_requests.h"
 
@@ -20,6 +20,7 @@
 #include <string.h>
 
 #define RING_ENTRIES   4096
+#define RUN_SHARE      4 /* at least every fourth page of a run is new */
 #define PREFETCH_PAGES 4 /* in one batch: so much is in front of a request that comes meanwhile */
 
 struct wanted {
@@ -119,26 +120,73 @@ static int check_range(const struct ram_block *block, uint64_t start, uint64_t l
     return -EPROTO;
 }
 
+/* Host pages, from @first up to @end. */
+struct run {
+    uint64_t first, end, fresh;
+};
+
+/* The first bit from @at on that is @set; @end where there is none before. */
+static uint64_t next_bit(const uint64_t *words, uint64_t at, uint64_t end, bool set)
+{
+    while (at < end) {
+        uint64_t word = at / 64, mask = bits_mask(&at, end);
+        uint64_t found = (set ? words[word] : ~words[word]) & mask;
+
+        if (found)
+            return word * 64 + (uint64_t)__builtin_ctzll(found);
+    }
+    return end;
+}
+
+/* Called with the lock held. */
+static void put_run(struct page_requests *requests, const struct ram_block *block, const struct run *run)
+{
+    if (run->fresh == 0)
+        return;
+    if (requests->count == RING_ENTRIES) {
+        requests->figures.forgotten += run->fresh;
+        return;
+    }
+    bits_set_range(requests->asked[block->index], run->first, run->end - run->first);
+    requests->ring[(requests->first + requests->count++) % RING_ENTRIES] =
+        (struct wanted){ block, run->first * walk_host_pages(block), run->end - run->first };
+}
+
+/* Called with the lock held.  Returns how many were not asked for before. */
+static uint64_t put_all(struct page_requests *requests, const struct ram_block *block, uint64_t first, uint64_t end)
+{
+    const uint64_t *asked = requests->asked[block->index];
+    struct run run = { 0 };
+    uint64_t fresh = 0;
+
+    while ((first = next_bit(asked, first, end, false)) < end) {
+        uint64_t next = next_bit(asked, first, end, true), more = next - first;
+
+        if (run.fresh == 0 || next - run.first > RUN_SHARE * (run.fresh + more)) {
+            put_run(requests, block, &run);
+            run = (struct run){ .first = first };
+        }
+        run.end = next;
+        run.fresh += more;
+        fresh += more;
+        first = next;
+    }
+    put_run(requests, block, &run);
+    return fresh;
+}
+
 int page_requests_push(struct page_requests *requests, const struct ram_block *block, uint64_t start, uint64_t length,
                        struct ferry_error *err)
 {
-    uint64_t host = start / block->info.page_size, count = length / block->info.page_size, fresh;
+    uint64_t host = start / block->info.page_size, count = length / block->info.page_size;
     int ret = check_range(block, start, length, err);
 
     if (ret < 0)
         return ret;
     pthread_mutex_lock(&requests->lock);
     requests->figures.requests += count;
-    if (requests->count == RING_ENTRIES) {
-        requests->figures.forgotten += count;
-    } else {
-        fresh = bits_set_range(requests->asked[block->index], host, count);
-        requests->figures.repeated += count - fresh;
-        if (fresh > 0)
-            requests->ring[(requests->first + requests->count++) % RING_ENTRIES] =
-                (struct wanted){ block, start / FERRY_PAGE_BYTES, count };
-        pthread_cond_signal(&requests->some);
-    }
+    requests->figures.repeated += count - put_all(requests, block, host, host + count);
+    pthread_cond_signal(&requests->some);
     pthread_mutex_unlock(&requests->lock);
     return 0;
 }
