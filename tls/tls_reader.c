@@ -240,11 +240,12 @@ void tls_reader_hear_why(struct tls_channel *tls, struct ferry_error *error)
 {
     struct tls_reader *reader = &tls->reader;
     struct record_place nowhere = { NULL, 0, 0 };
-    int lost = error->errnum, ret = reader->error.errnum;
+    int lost = error->errnum, ret;
 
     if ((lost != -EPIPE && lost != -ECONNRESET) || atomic_load(&tls->received_records) > 0 ||
         !ferry_channel_answers(&tls->base) || pthread_mutex_trylock(&reader->inside))
         return;
+    ret = reader->error.errnum;
     while (ret == 0 && !reader->ended && reader->spare_start == reader->spare_end) {
         size_t bytes, room = 0;
 

@@ -25,7 +25,7 @@ int page_sender_init(struct page_sender *sender, struct ferry_channel *chan, uns
     sender->walk = walk;
     sender->codec = codec;
     sender->terms = *terms;
-    ret = page_encoder_init(&sender->encoder, terms, codec->deltas, channels, err);
+    ret = page_encoder_init(&sender->encoder, terms, atomic_load(&codec->deltas), channels, err);
     if (ret < 0)
         return ret;
     sender->writer = ferry_writer_new(chan, err);
@@ -191,7 +191,7 @@ static int take_up_codec(struct page_sender *sender, struct ferry_error *err)
 
     if (wanted == sender->encoder.codec)
         return 0;
-    return page_encoder_switch(&sender->encoder, wanted, sender->codec->deltas, err);
+    return page_encoder_switch(&sender->encoder, wanted, atomic_load(&sender->codec->deltas), err);
 }
 
 /* In postcopy: what is in hand when it is asked for goes in its turn, so it is no more than the limit passes in a

@@ -17,8 +17,8 @@
 
 /* What pages are to go through now; all channels'. */
 struct page_codec {
-    atomic_uint wanted;         /* enum codec_id */
-    struct page_deltas *deltas; /* there before any codec is wanted that needs it, and for good */
+    atomic_uint wanted;                   /* enum codec_id */
+    _Atomic(struct page_deltas *) deltas; /* there before any codec is wanted that needs it, and for good */
 };
 
 struct page_sender {

@@ -153,10 +153,12 @@ static int set_codec(struct page_senders *senders, enum codec_id id, struct ferr
 {
     struct page_codec *codec = &senders->codec;
 
-    if ((id == CODEC_XBZRLE || id == CODEC_AUTO) && !codec->deltas) {
-        codec->deltas = page_deltas_new(senders->walk->map);
-        if (!codec->deltas)
+    if ((id == CODEC_XBZRLE || id == CODEC_AUTO) && !atomic_load(&codec->deltas)) {
+        struct page_deltas *deltas = page_deltas_new(senders->walk->map);
+
+        if (!deltas)
             return ferry_error_set(err, -ENOMEM, "no memory for deltas of pages");
+        atomic_store(&codec->deltas, deltas);
     }
     atomic_store(&codec->wanted, id);
     return 0;
@@ -351,7 +353,7 @@ void page_senders_free(struct page_senders *senders)
         page_sender_clear(&senders->threads[i].sender);
         pthread_cond_destroy(&senders->threads[i].go);
     }
-    page_deltas_free(senders->codec.deltas);
+    page_deltas_free(atomic_load(&senders->codec.deltas));
     pthread_cond_destroy(&senders->idle);
     pthread_mutex_destroy(&senders->lock);
     free(senders);

@@ -127,7 +127,8 @@ static int listen_urgent(struct destination_pages *pages, const struct ram_loade
 
     if (!pages->urgent)
         return 0;
-    pages->announced = (struct ram_map){ .blocks = loader->blocks, .count = loader->count };
+    if (!pages->receivers) /* else they read it */
+        pages->announced = (struct ram_map){ .blocks = loader->blocks, .count = loader->count };
     pages->urgently = page_receivers_new_postcopy(&pages->announced, &pages->views[pages->count], &pages->urgent, 1,
                                                   &terms, &events, err);
     return pages->urgently ? 0 : err->errnum ? err->errnum : -ENOMEM;
