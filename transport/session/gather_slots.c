@@ -48,6 +48,12 @@ static enum roster_verdict judge(struct gather *gather, struct ferry_channel *ch
         hello_refusal_set(refusal, HELLO_TOO_MANY, "too many connections wait for their main connection");
         return ROSTER_REFUSE;
     }
+    /* Its name alone, which reports tell, makes nobody a part of a session. */
+    if (hello->role != HELLO_MAIN && !secure_belongs(chan, gather->roster.main)) {
+        hello_refusal_set(refusal, HELLO_STRAY, "%s %u is not proven to come from where its main connection does",
+                          hello_role_name(hello->role), hello->index);
+        return ROSTER_REFUSE;
+    }
     roster_take(&gather->roster, hello, chan);
     if (hello->role == HELLO_MAIN)
         gather->deadline_ns = until_ns;

@@ -119,6 +119,17 @@ struct ferry_channel *secure_wrap(const struct secure *secure, struct ferry_chan
     return NULL;
 }
 
+bool secure_belongs(const struct ferry_channel *chan, const struct ferry_channel *main)
+{
+    struct tls_facts facts, of_main;
+
+    if (!tls_channel_is(chan) || !tls_channel_is(main))
+        return tls_channel_is(chan) == tls_channel_is(main);
+    tls_channel_facts(chan, &facts);
+    tls_channel_facts(main, &of_main);
+    return tls_channel_is_of(chan, main) || (!strcmp(of_main.version, "1.2") && !strcmp(facts.peer, of_main.peer));
+}
+
 int secure_wanted(const struct ferry_channel *chan, const uint8_t first[HELLO_PEEK_BYTES], struct ferry_error *err)
 {
     const char *label = ferry_channel_label(chan);

@@ -44,6 +44,11 @@ bool secure_is_on(const struct secure *secure);
 struct ferry_channel *secure_wrap(const struct secure *secure, struct ferry_channel *chan, const char *uri,
                                   struct watchdog *dog, int64_t until_ns, struct ferry_error *err);
 
+/* Is @chan, a further connection of the ferry dialect, proven to be of the session of @main?  In TLS 1.3 by the key
+ * that only the two ends of @main have, in TLS 1.2 by being of the same name.  Where nothing is encrypted it need not
+ * be. */
+bool secure_belongs(const struct ferry_channel *chan, const struct ferry_channel *main);
+
 /* What came over @chan, in the clear, begins with @first: does the other end want TLS?  0, or -EPROTO and a sentence.
  */
 int secure_wanted(const struct ferry_channel *chan, const uint8_t first[HELLO_PEEK_BYTES], struct ferry_error *err);
