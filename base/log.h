@@ -27,6 +27,5 @@ void log_write(enum ferry_log_level level, enum log_topic topic, const char *for
 #define log_warn(topic, ...)  log_at(FERRY_LOG_WARN, topic, __VA_ARGS__)
 #define log_info(topic, ...)  log_at(FERRY_LOG_INFO, topic, __VA_ARGS__)
 #define log_debug(topic, ...) log_at(FERRY_LOG_DEBUG, topic, __VA_ARGS__)
-#define log_trace(topic, ...) log_at(FERRY_LOG_TRACE, topic, __VA_ARGS__)
 
 #endif

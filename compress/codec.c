@@ -155,13 +155,6 @@ unsigned encoder_knows(const struct encoder *encoder, const struct codec_pages *
     return encoder->ops->knows ? encoder->ops->knows(encoder->state, pages) : 0;
 }
 
-void encoder_deltas(const struct encoder *encoder, struct codec_deltas *deltas)
-{
-    memset(deltas, 0, sizeof(*deltas));
-    if (encoder->ops->figures)
-        encoder->ops->figures(encoder->state, deltas);
-}
-
 struct decoder *decoder_new(const struct codec_terms *terms, struct ferry_error *err)
 {
     const struct codec_ops *ops = ops_for(terms, err);

@@ -93,15 +93,6 @@ void encoder_learn(struct encoder *encoder, const struct encoder *other, const s
 /* Of how many of the pages is it known what the other end has? */
 unsigned encoder_knows(const struct encoder *encoder, const struct codec_pages *pages);
 
-struct codec_deltas {
-    uint64_t pages;     /* went as a delta, */
-    uint64_t bytes;     /* all of them in so many bytes */
-    uint64_t misses;    /* went whole: it was not known what the other end has */
-    uint64_t overflows; /* went whole: a delta would have been no shorter */
-};
-
-void encoder_deltas(const struct encoder *encoder, struct codec_deltas *deltas);
-
 struct decoder *decoder_new(const struct codec_terms *terms, struct ferry_error *err);
 void decoder_free(struct decoder *decoder);
 

@@ -25,7 +25,6 @@ struct codec_ops {
     void (*forget)(void *state, const struct codec_pages *pages);
     void (*learn)(void *state, const uint8_t *from, const struct codec_pages *pages);
     unsigned (*knows)(const void *state, const struct codec_pages *pages);
-    void (*figures)(const void *state, struct codec_deltas *deltas);
 
     void *(*decoder_new)(const struct codec_terms *terms);
     void (*decoder_free)(void *state);

@@ -22,7 +22,6 @@
 struct delta_encoder {
     struct delta_cache *cache;
     bool owns; /* the cache */
-    struct codec_deltas figures;
 };
 
 static void xbzrle_encoder_free(void *state)
@@ -53,27 +52,11 @@ static size_t xbzrle_bound(const struct codec_terms *terms)
     return terms->pages_max * (terms->page_bytes + HEAD_BYTES);
 }
 
-/* The delta at @delta: its bytes, or -ENOSPC: the page goes whole. */
-static int make_delta(struct codec_deltas *figures, const struct delta_place *place, const uint8_t *page, uint64_t key,
-                      size_t bytes, uint8_t *delta)
-{
-    int ret;
-
-    if (*place->key != key) {
-        figures->misses++;
-        return -ENOSPC;
-    }
-    ret = xbzrle_encode(place->page, page, bytes, delta, bytes - 1);
-    figures->overflows += ret < 0;
-    figures->pages += ret >= 0;
-    figures->bytes += ret >= 0 ? (uint64_t)ret : 0;
-    return ret;
-}
-
 static size_t put_page(struct delta_encoder *encoder, const uint8_t *page, uint64_t key, size_t bytes, uint8_t *out)
 {
     struct delta_place place = delta_cache_hold(encoder->cache, key);
-    int delta = make_delta(&encoder->figures, &place, page, key, bytes, out + HEAD_BYTES);
+    bool known = *place.key == key;
+    int delta = known ? xbzrle_encode(place.page, page, bytes, out + HEAD_BYTES, bytes - 1) : -ENOSPC;
     bool whole = delta < 0;
 
     if (whole) {
@@ -136,11 +119,6 @@ static unsigned xbzrle_knows(const void *state, const struct codec_pages *pages)
     return known;
 }
 
-static void xbzrle_figures(const void *state, struct codec_deltas *deltas)
-{
-    *deltas = ((const struct delta_encoder *)state)->figures;
-}
-
 static void *xbzrle_decoder_new(const struct codec_terms *terms)
 {
     return malloc(1);
@@ -184,7 +162,6 @@ const struct codec_ops codec_xbzrle = {
     .forget = xbzrle_forget,
     .learn = xbzrle_learn,
     .knows = xbzrle_knows,
-    .figures = xbzrle_figures,
     .decoder_new = xbzrle_decoder_new,
     .decoder_free = free,
     .apply = xbzrle_apply,

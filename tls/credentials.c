@@ -33,20 +33,6 @@ void tls_credentials_unref(struct tls_credentials *creds)
     free(creds);
 }
 
-enum tls_side tls_credentials_side(const struct tls_credentials *creds)
-{
-    return creds->side;
-}
-
-const char *tls_credentials_kind(const struct tls_credentials *creds)
-{
-    static const char *const names[] = {
-        [CREDENTIAL_X509] = "x509", [CREDENTIAL_PSK] = "psk", [CREDENTIAL_SESSION] = "session"
-    };
-
-    return names[creds->kind];
-}
-
 static struct tls_credentials *make(enum tls_side side, enum credential_kind kind)
 {
     struct tls_credentials *creds = calloc(1, sizeof(*creds));

@@ -61,9 +61,4 @@ struct tls_credentials *tls_credentials_ref(struct tls_credentials *creds);
 /* NULL is legal. */
 void tls_credentials_unref(struct tls_credentials *creds);
 
-enum tls_side tls_credentials_side(const struct tls_credentials *creds);
-
-/* "x509", "psk", or "session" for those of tls_channel_bound(). */
-const char *tls_credentials_kind(const struct tls_credentials *creds);
-
 #endif

@@ -26,11 +26,11 @@ static void taking_finds_each_dirty_page_once_and_in_order(void **state)
     for (uint64_t page = 0; page < PAGES; page++) {
         if (page % 7 != 3 && page % 7 != 4 && page < 250)
             continue;
-        dirty_set(&dirty, page);
+        dirty_set_range(&dirty, page, 1);
         expected[count++] = page;
     }
     for (;; batches++) {
-        batch_reset(&batch, &block);
+        batch = (struct page_batch){ .block = &block, .limit = BATCH_PAGES };
         assert_ptr_equal(batch.block, &block);
         got = batch_fill(&batch, &dirty, &from, UINT64_MAX);
         assert_int_equal(got, batch.count);
@@ -54,7 +54,7 @@ static void filling_starts_at_from_and_stops_when_full(void **state)
 
     assert_int_equal(dirty_init(&dirty, PAGES), 0);
     dirty_set_all(&dirty);
-    batch_reset(&batch, &block);
+    batch = (struct page_batch){ .block = &block, .limit = BATCH_PAGES };
     assert_int_equal(batch_fill(&batch, &dirty, &from, UINT64_MAX), BATCH_PAGES);
     assert_int_equal(batch.pages[0], 100);
     assert_int_equal(batch.pages[127], 227);
@@ -85,8 +85,8 @@ static void splitting_keeps_order_in_both_parts(void **state)
         memset(ram, 0, sizeof(ram));
         assert_int_equal(dirty_init(&dirty, PAGES), 0);
         for (unsigned i = 0; i < seed; i++)
-            dirty_set(&dirty, (uint64_t)random() % PAGES);
-        batch_reset(&batch, &block);
+            dirty_set_range(&dirty, (uint64_t)random() % PAGES, 1);
+        batch = (struct page_batch){ .block = &block, .limit = BATCH_PAGES };
         batch_fill(&batch, &dirty, &from, UINT64_MAX);
         for (unsigned i = 0; i < batch.count; i++) {
             if (random() % 4 >= (long)seed % 5)
@@ -120,9 +120,9 @@ static void pages_known_to_be_untouched_are_not_read(void **state)
     ram[5 * FERRY_PAGE_BYTES] = 1; /* has content; if it were read, it would be found */
     ram[6 * FERRY_PAGE_BYTES] = 1;
     dirty_set_range(&dirty, 4, 4);
-    dirty_set(&populated, 6);
-    dirty_set(&populated, 7);
-    batch_reset(&batch, &block);
+    dirty_set_range(&populated, 6, 1);
+    dirty_set_range(&populated, 7, 1);
+    batch = (struct page_batch){ .block = &block, .limit = BATCH_PAGES };
     batch_fill(&batch, &dirty, &from, UINT64_MAX);
     batch_split_zero(&batch, &populated);
     assert_int_equal(batch.normal, 1);

@@ -89,7 +89,7 @@ static void pair_do_something(struct pair *pair)
 
     switch (random() % 8) {
     case 0:
-        dirty_set(&pair->map, page);
+        dirty_set_range(&pair->map, page, 1);
         pair->model[page] = true;
         break;
     case 1:
@@ -145,8 +145,8 @@ static void pages_past_the_end_do_nothing(void **state)
     uint64_t first = 0;
 
     assert_int_equal(dirty_init(&map, 70), 0);
-    dirty_set(&map, 70);
-    dirty_set(&map, UINT64_MAX);
+    dirty_set_range(&map, 70, 1);
+    dirty_set_range(&map, UINT64_MAX, 1);
     dirty_set_range(&map, 71, 5);
     assert_int_equal(map.count, 0);
     dirty_set_range(&map, 68, UINT64_MAX);

@@ -255,7 +255,7 @@ static void a_page_that_changes_overwrites_itself(void **state)
     for (unsigned round = 1; round < 5; round++) {
         for (uint64_t page = round; page < sizes[0]; page += 3) {
             paint(&source, 0, page, round * 601);
-            dirty_set(&save.walk.dirty[0], page);
+            dirty_set_range(&save.walk.dirty[0], page, 1);
             save.walk.pending_pages++;
         }
         save.walk.block = 0;

@@ -21,7 +21,7 @@ static struct page_batch batch_of(const struct ram_block *block, const char *pag
     unsigned page;
     int used;
 
-    batch_reset(&batch, block);
+    batch = (struct page_batch){ .block = block, .limit = BATCH_PAGES };
     for (bool zero = false; *pages; pages += used) {
         if (*pages == '|') {
             zero = true;

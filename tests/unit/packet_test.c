@@ -62,7 +62,7 @@ static struct page_batch random_batch(unsigned limit)
     struct page_batch batch;
     unsigned zeros = 0;
 
-    batch_reset(&batch, &first);
+    batch = (struct page_batch){ .block = &first, .limit = BATCH_PAGES };
     batch.count = 1 + (unsigned)rand() % limit;
     for (unsigned i = 0; i < batch.count; i++) {
         page += 1 + (rand() % 4 == 0 ? (uint64_t)rand() % 100 : 0);

@@ -80,7 +80,7 @@ static void v2_the_largest_packet_fits(void **state)
 {
     struct page_batch batch;
 
-    batch_reset(&batch, &first);
+    batch = (struct page_batch){ .block = &first, .limit = BATCH_PAGES };
     for (batch.count = 0; batch.count < BATCH_PAGES_MAX; batch.count++)
         batch.pages[batch.count] = batch.count * 2;
     batch.normal = batch.count;

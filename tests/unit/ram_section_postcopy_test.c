@@ -102,7 +102,7 @@ static void send_pages(struct scene *scene, unsigned block, uint64_t first, uint
     struct page_batch batch;
 
     for (uint64_t end = first + count; first < end;) {
-        batch_reset(&batch, scene->from.blocks[block]);
+        batch = (struct page_batch){ .block = scene->from.blocks[block], .limit = BATCH_PAGES };
         while (batch.count < batch.limit && first < end)
             batch.pages[batch.count++] = first++;
         batch_split_zero(&batch, NULL);

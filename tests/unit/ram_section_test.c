@@ -72,8 +72,9 @@ static struct ferry_channel *send_pages(struct side *source, struct dirty_map *d
 
     if (list)
         ram_put_blocks(writer, &source->map);
-    for (batch_reset(&batch, source->map.blocks[0]); batch_fill(&batch, dirty, &from, UINT64_MAX) > 0;
-         batch_reset(&batch, source->map.blocks[0])) {
+    for (batch = (struct page_batch){ .block = source->map.blocks[0], .limit = BATCH_PAGES };
+         batch_fill(&batch, dirty, &from, UINT64_MAX) > 0;
+         batch = (struct page_batch){ .block = source->map.blocks[0], .limit = BATCH_PAGES }) {
         batch_split_zero(&batch, NULL);
         ram_put_batch(writer, &last, &batch);
     }
@@ -116,7 +117,7 @@ static void cross(bool (*is_zero)(unsigned page), struct ram_counts *counts)
         for (unsigned page = 0; page < PAGES; page++) {
             if (round > 0 && (page * 7 + round) % 3)
                 continue;
-            dirty_set(&dirty, page);
+            dirty_set_range(&dirty, page, 1);
             if (is_zero(page + round))
                 memset(source.memory + (size_t)page * FERRY_PAGE_BYTES, 0, FERRY_PAGE_BYTES);
             else

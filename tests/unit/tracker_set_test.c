@@ -96,7 +96,7 @@ static void reports_of_several_trackers_are_joined(void **state)
 
     map_open(&map);
     assert_int_equal(dirty_init(&dirty, PAGES), 0);
-    dirty_set(&dirty, 0);
+    dirty_set_range(&dirty, 0, 1);
     set = tracker_set_new(&map, trackers, 2, NULL);
     assert_non_null(set);
     assert_string_equal(tracker_set_name(set), "kvm-log+device");

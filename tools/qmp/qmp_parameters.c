@@ -73,17 +73,6 @@ static const struct row *find(const char *name)
     return NULL;
 }
 
-const char *qmp_parameter_option(unsigned index, const char **option)
-{
-    for (size_t i = 0; i < COUNT(rows); i++) {
-        if (rows[i].kind == KIND_FIXED || index-- > 0)
-            continue;
-        *option = rows[i].option;
-        return rows[i].name;
-    }
-    return NULL;
-}
-
 static json_t *level_json(const struct qmp_settings *settings, const char *codec, const char *level, int set)
 {
     char chosen[32] = "";

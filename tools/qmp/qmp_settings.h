@@ -45,7 +45,4 @@ int qmp_parameters_set(struct qmp_settings *settings, json_t *arguments, struct 
 /* @list: [{"capability": "events", "state": true}, ...]; its form was checked. */
 int qmp_capabilities_set(struct qmp_settings *settings, const json_t *list, struct ferry_error *err);
 
-/* The i-th name that QEMU has and we have an option for, or NULL behind the last. */
-const char *qmp_parameter_option(unsigned index, const char **option);
-
 #endif

@@ -8,14 +8,6 @@
 
 #define LOOK_AHEAD 8 /* pages: the first bytes of a page tell that it is not zero, and are not in the cache */
 
-void batch_reset(struct page_batch *batch, const struct ram_block *block)
-{
-    batch->block = block;
-    batch->limit = BATCH_PAGES;
-    batch->count = 0;
-    batch->normal = 0;
-}
-
 unsigned batch_fill(struct page_batch *batch, struct dirty_map *dirty, uint64_t *from, uint64_t end)
 {
     unsigned taken = 0;

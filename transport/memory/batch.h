@@ -21,9 +21,6 @@ struct page_batch {
     uint64_t pages[BATCH_PAGES_MAX]; /* page numbers in the block, ascending within each part */
 };
 
-/* Empty, of @block, with the usual limit. */
-void batch_reset(struct page_batch *batch, const struct ram_block *block);
-
 /**
  * batch_fill() - take dirty pages at or after *from and before @end, clearing their bits
  *

@@ -48,11 +48,6 @@ bool dirty_test(const struct dirty_map *map, uint64_t page)
     return page < map->pages && (map->words[page / 64] >> (page % 64) & 1);
 }
 
-void dirty_set(struct dirty_map *map, uint64_t page)
-{
-    dirty_set_range(map, page, 1);
-}
-
 void dirty_set_range(struct dirty_map *map, uint64_t first, uint64_t count)
 {
     if (first >= map->pages)

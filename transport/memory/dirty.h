@@ -23,7 +23,6 @@ void dirty_set_all(struct dirty_map *map);
 void dirty_clear_all(struct dirty_map *map);
 /* Pages past the end: never set, and setting or clearing them does nothing. */
 bool dirty_test(const struct dirty_map *map, uint64_t page);
-void dirty_set(struct dirty_map *map, uint64_t page);
 void dirty_set_range(struct dirty_map *map, uint64_t first, uint64_t count);
 void dirty_clear(struct dirty_map *map, uint64_t page);
 

@@ -21,8 +21,7 @@
 #include <ferry/error.h>
 #include <stdint.h>
 
-#define PAGE_REQUESTS_PREFETCH_DEFAULT 64   /* pages */
-#define PAGE_REQUESTS_PREFETCH_MAX     4096 /* pages */
+#define PAGE_REQUESTS_PREFETCH_MAX 4096 /* pages */
 
 struct page_requests;
 

@@ -324,11 +324,6 @@ void page_senders_stop(struct page_senders *senders)
         ferry_channel_shutdown(senders->threads[i].sender.chan, FERRY_READ_WRITE);
 }
 
-unsigned page_senders_count(const struct page_senders *senders)
-{
-    return senders->count;
-}
-
 void page_senders_figures(struct page_senders *senders, unsigned channel, struct page_figures *figures)
 {
     page_sender_figures(&senders->threads[channel].sender, figures);

@@ -82,8 +82,6 @@ int page_senders_finish(struct page_senders *senders, struct ferry_error *err);
  * open, so that the destination can be told which one broke before it sees them end. */
 void page_senders_stop(struct page_senders *senders);
 
-unsigned page_senders_count(const struct page_senders *senders);
-
 /* Thread: any. */
 void page_senders_figures(struct page_senders *senders, unsigned channel, struct page_figures *figures);
 
