@@ -3,6 +3,8 @@
 #include "qmp_address.h"
 #include "qmp_commands.h"
 
+#include <ferry/session.h>
+
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -165,6 +167,72 @@ static void test_a_migration_is_asked_for_once(void **state)
     assert_int_equal(json_array_size(fixture->events), 1); /* SHUTDOWN; the capability events is off */
 }
 
+static const char *status_told(struct fixture *fixture, char *to, size_t room)
+{
+    json_t *answer = ask(fixture, "{\"execute\": \"query-migrate\"}");
+    const char *status = json_string_value(json_object_get(json_object_get(answer, "return"), "status"));
+
+    snprintf(to, room, "%s", status ? status : "none");
+    json_decref(answer);
+    return to;
+}
+
+/* The session knows its end before this side does; who is told of it may ask for the next. */
+static void test_an_end_is_told_when_it_has_been_seen(void **state)
+{
+    static const char migrate[] = "{\"execute\": \"migrate\", \"arguments\": {\"uri\": \"tcp:127.0.0.1:1\"}}";
+    struct fixture *fixture = *state;
+    struct ferry_error err = { 0 };
+    struct ferry_session *session;
+    struct ferry_channel *pair[2];
+    struct ferry_stats stats;
+    char status[32];
+
+    fixture->client.agreed = true;
+    done(fixture, migrate);
+    assert_int_equal(qmp_control_wait(fixture->control), 0);
+    assert_non_null(qmp_control_take(fixture->control, fixture->options, NULL));
+    assert_int_equal(ferry_channel_pair(pair, NULL), 0);
+    ferry_channel_unref(pair[1]);
+    session = ferry_source_start(fixture->guest, pair[0], NULL, &err);
+    assert_non_null(session);
+    assert_true(ferry_session_wait(session, FERRY_NO_DEADLINE, &err) < 0);
+    qmp_control_attach(fixture->control, session);
+    assert_string_equal(status_told(fixture, status, sizeof(status)), "setup");
+    refused(fixture, migrate, "GenericError", "in progress");
+    ferry_session_stats(session, &stats);
+    assert_int_equal(stats.phase, FERRY_PHASE_FAILED);
+    qmp_control_detach(fixture->control, &stats, &err);
+    assert_string_equal(status_told(fixture, status, sizeof(status)), "failed");
+    done(fixture, migrate);
+    ferry_session_free(session);
+    ferry_channel_unref(pair[0]);
+}
+
+static void test_a_guest_that_has_left_is_not_moved_again(void **state)
+{
+    static const enum ferry_phase phases[] = { FERRY_PHASE_COMPLETED, FERRY_PHASE_UNCERTAIN,
+                                               FERRY_PHASE_POSTCOPY_PAUSED };
+
+    for (size_t i = 0; i < sizeof(phases) / sizeof(phases[0]); i++) {
+        struct ferry_error err = { .errnum = -ENOTRECOVERABLE, .text = "it broke" };
+        struct ferry_stats stats = { .phase = phases[i] };
+        struct fixture *fixture;
+
+        if (i > 0) {
+            tear_down(state);
+            set_up(state);
+        }
+        fixture = *state;
+        fixture->client.agreed = true;
+        done(fixture, "{\"execute\": \"migrate\", \"arguments\": {\"uri\": \"tcp:127.0.0.1:1\"}}");
+        assert_non_null(qmp_control_take(fixture->control, fixture->options, NULL));
+        qmp_control_detach(fixture->control, &stats, phases[i] == FERRY_PHASE_COMPLETED ? NULL : &err);
+        refused(fixture, "{\"execute\": \"migrate\", \"arguments\": {\"uri\": \"tcp:127.0.0.1:1\"}}", "GenericError",
+                "the guest has left, or may have");
+    }
+}
+
 static void becomes(const char *addr, const char *uri)
 {
     char text[512];
@@ -210,6 +278,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_wrong_requests, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_ids_come_back, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_migration_is_asked_for_once, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_an_end_is_told_when_it_has_been_seen, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_guest_that_has_left_is_not_moved_again, set_up, tear_down),
         cmocka_unit_test(test_addresses),
     };
 

@@ -19,6 +19,13 @@ static bool is_under_way(const struct qmp_control *control)
     return control->migration.stage == QMP_ASKED || control->migration.stage == QMP_RUNS;
 }
 
+/* It runs at the destination, or may. */
+static bool has_left(enum ferry_phase phase)
+{
+    return phase == FERRY_PHASE_COMPLETED || phase == FERRY_PHASE_UNCERTAIN || phase == FERRY_PHASE_POSTCOPY_ACTIVE ||
+           phase == FERRY_PHASE_POSTCOPY_PAUSED;
+}
+
 static int may_migrate(const struct qmp_control *control, struct ferry_error *err)
 {
     enum ferry_phase phase = control->migration.stats.phase;
@@ -29,7 +36,7 @@ static int may_migrate(const struct qmp_control *control, struct ferry_error *er
         return ferry_error_set(err, -EPERM, "Guest is waiting for an incoming migration");
     if (!control->terms.deferred)
         return ferry_error_set(err, -EPERM, "the address was given on the command line: nothing else is moved");
-    if (control->migration.stage == QMP_OVER && (phase == FERRY_PHASE_COMPLETED || phase == FERRY_PHASE_UNCERTAIN))
+    if (control->migration.stage == QMP_OVER && has_left(phase))
         return ferry_error_set(err, -EPERM, "the guest has left, or may have");
     return 0;
 }

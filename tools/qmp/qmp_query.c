@@ -116,6 +116,21 @@ static json_t *destination_json(json_t *object, const struct qmp_migration *migr
     return object;
 }
 
+static enum ferry_phase phase_named(const char *name)
+{
+    int phase = FERRY_PHASE_NONE;
+
+    while (name && phase < FERRY_PHASE_POSTCOPY_PAUSED && strcmp(name, ferry_phase_name((enum ferry_phase)phase)))
+        phase++;
+    return (enum ferry_phase)phase;
+}
+
+/* A session that has ended is over for clients when this side has seen it: who is told so may ask for the next. */
+static bool is_unseen_end(enum ferry_phase phase)
+{
+    return phase == FERRY_PHASE_COMPLETED || phase == FERRY_PHASE_FAILED || phase == FERRY_PHASE_CANCELLED;
+}
+
 /* As of now, or as of its end; that of one whose session is still being made. */
 static void look(struct qmp_control *control, struct view *view)
 {
@@ -125,6 +140,8 @@ static void look(struct qmp_control *control, struct view *view)
     if (migration->session) {
         ferry_session_stats(migration->session, &view->stats);
         migration->count = ferry_session_channels(migration->session, migration->channels, QMP_CHANNELS_SHOWN);
+        if (is_unseen_end(view->stats.phase))
+            view->stats.phase = phase_named(control->told.status);
     }
     view->channels = migration->channels;
     view->count = migration->count < QMP_CHANNELS_SHOWN ? migration->count : QMP_CHANNELS_SHOWN;
