@@ -70,20 +70,30 @@ static char *socket_uri(const json_t *addr, struct ferry_error *err)
 }
 
 /* One word for a shell: 'it'\''s' */
-static char *with_word(char *line, const char *word)
+static void put_word(FILE *to, const char *word)
 {
-    char *out = format("%s'", line);
+    fputc('\'', to);
+    for (; *word; word++)
+        fputs(*word == '\'' ? "'\\''" : (char[]){ *word, '\0' }, to);
+    fputs("' ", to);
+}
 
-    for (const char *c = word; out && *c; c++) {
-        char *longer = *c == '\'' ? format("%s'\\''", out) : format("%s%c", out, *c);
+static char *words_uri(const json_t *args)
+{
+    char *line = NULL;
+    size_t bytes, i;
+    FILE *to = open_memstream(&line, &bytes);
+    const json_t *item;
 
-        free(out);
-        out = longer;
-    }
+    if (!to)
+        return NULL;
+    fputs("exec:", to);
+    json_array_foreach (args, i, item)
+        put_word(to, json_string_value(item));
+    if (fclose(to) == 0)
+        return line;
     free(line);
-    line = out ? format("%s' ", out) : NULL;
-    free(out);
-    return line;
+    return NULL;
 }
 
 /* QEMU makes exec:COMMAND into these three words; others are put together for a shell. */
@@ -91,7 +101,6 @@ static char *exec_uri(const json_t *addr, struct ferry_error *err)
 {
     const json_t *args = json_object_get(addr, "args");
     const json_t *item;
-    char *line;
     size_t i;
 
     if (json_array_size(args) == 0)
@@ -105,12 +114,7 @@ static char *exec_uri(const json_t *addr, struct ferry_error *err)
     if (json_array_size(args) == 3 && is(json_string_value(json_array_get(args, 0)), "/bin/sh") &&
         is(json_string_value(json_array_get(args, 1)), "-c"))
         return format("exec:%s", json_string_value(json_array_get(args, 2)));
-    line = strdup("exec:");
-    json_array_foreach (args, i, item) {
-        if (line)
-            line = with_word(line, json_string_value(item));
-    }
-    return line;
+    return words_uri(args);
 }
 
 static char *file_uri(const json_t *addr, struct ferry_error *err)
