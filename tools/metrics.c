@@ -20,7 +20,7 @@ struct counted {
     uint64_t bytes, device_bytes, normal_pages, zero_pages, rounds, cpu_ns;
 };
 
-static const char *const results[] = { "completed", "failed", "cancelled", "uncertain" };
+static const char *const results[] = { "completed", "failed", "cancelled", "uncertain", "postcopy-paused" };
 
 #define RESULTS (sizeof(results) / sizeof(results[0]))
 

@@ -155,10 +155,10 @@ static const char *status_of(const struct report *report)
 {
     if (report->stats.phase == FERRY_PHASE_UNCERTAIN)
         return strcmp(report->side, "destination") ? ferry_phase_name(FERRY_PHASE_UNCERTAIN) : "undecided";
+    if (report->stats.phase == FERRY_PHASE_POSTCOPY_PAUSED) /* a cancel came too late */
+        return ferry_phase_name(FERRY_PHASE_POSTCOPY_PAUSED);
     if (report->cancelled && report->stats.phase != FERRY_PHASE_COMPLETED)
         return "cancelled";
-    if (report->error.errnum && report->stats.phase == FERRY_PHASE_POSTCOPY_PAUSED)
-        return ferry_phase_name(FERRY_PHASE_POSTCOPY_PAUSED);
     if (report->error.errnum && report->stats.phase != FERRY_PHASE_COMPLETED)
         return ferry_phase_name(FERRY_PHASE_FAILED);
     return ferry_phase_name(report->stats.phase);
