@@ -7,6 +7,9 @@
  *
  * A session closes its listener as soon as its source has come, so each gets one of its own.  Sources that come later
  * wait in the kernel's queue, and give up after their own setup-timeout.
+ *
+ * A guest whose memory stopped coming in the middle of postcopy cannot be put away: its threads wait for pages.  It is
+ * the last one, and goes with the process.
  */
 #include "serve.h"
 
@@ -38,6 +41,11 @@ static bool is_to_end(const struct side *side)
     return await_signal(side->await) || side->report.error.code == FERRY_E_NOBODY_CONNECTED;
 }
 
+static bool is_stuck(const struct side *side)
+{
+    return side->report.stats.phase == FERRY_PHASE_POSTCOPY_PAUSED;
+}
+
 /* Returns false when the service is to end. */
 static bool serve_one(struct side *side, const struct serve_ops *ops, const struct ferry_listener *sockets,
                       unsigned done)
@@ -59,7 +67,7 @@ static bool serve_one(struct side *side, const struct serve_ops *ops, const stru
         side_report(side, title[0] ? title : NULL);
     if (!somebody_came(side) && !is_to_end(side))
         pause_a_little(side);
-    return !is_to_end(side);
+    return !is_to_end(side) && !is_stuck(side);
 }
 
 enum exit_status serve(struct side *side, const struct serve_ops *ops)
@@ -74,7 +82,11 @@ enum exit_status serve(struct side *side, const struct serve_ops *ops)
         side_tell(side, "next", json_pack("{s:i}", "done", (int)++done));
     }
     service_stopping();
-    side_say(side, "%s", await_signal(side->await) ? "told to end" : "nobody comes any more");
     ferry_listener_free(sockets);
+    if (is_stuck(side)) {
+        side_say(side, "the guest that is here waits for memory that does not come, and none can be taken beside it");
+        return side_close(side, EXIT_UNCERTAIN);
+    }
+    side_say(side, "%s", await_signal(side->await) ? "told to end" : "nobody comes any more");
     return side_close(side, EXIT_DONE);
 }

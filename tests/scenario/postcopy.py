@@ -135,6 +135,16 @@ class Postcopy(Case):
         self.assertEqual(report["error"]["code"], "postcopy-interrupted")
         self.assertGreater(report["postcopy"]["missing-pages"], 0)
 
+    def test_a_service_that_keeps_such_a_guest_ends(self):
+        options = os.environ.get("TSAN_OPTIONS", "") + " report_thread_leaks=0"
+        recv, address = self.receive("tcp:127.0.0.1:0", "--serve", env={**os.environ, "TSAN_OPTIONS": options})
+        send = self.send(address, "--postcopy", "now", "--max-postcopy-bandwidth", "1MiB/s")
+        recv.wait_event("figures", status="postcopy-active")
+        send.signal(signal.SIGKILL)
+        status, report = recv.end()
+        self.assertEqual((status, report["status"]), (UNCERTAIN, "postcopy-paused"), recv.words())
+        self.assertIn("none can be taken beside it", recv.words())
+
     def test_the_destination_dies_behind_the_switch(self):
         recv, address = self.receive()
         send = self.send(address, "--postcopy", "now", "--max-postcopy-bandwidth", "1MiB/s")
