@@ -20,6 +20,7 @@
 struct await {
     int fd;
     int signal;
+    bool held;
     sigset_t set;
 };
 
@@ -80,6 +81,11 @@ int await_signal(const struct await *await)
     return await->signal;
 }
 
+void await_hold(struct await *await)
+{
+    await->held = true;
+}
+
 int await_fd(const struct await *await)
 {
     return await->fd;
@@ -92,7 +98,8 @@ void await_take(struct await *await)
     if (read(await->fd, &info, sizeof(info)) != sizeof(info))
         return;
     await->signal = (int)info.ssi_signo;
-    pthread_sigmask(SIG_UNBLOCK, &await->set, NULL);
+    if (!await->held)
+        pthread_sigmask(SIG_UNBLOCK, &await->set, NULL);
 }
 
 static void job_drop(struct job *job)

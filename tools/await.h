@@ -5,7 +5,7 @@
  *      another thread --------------------- work ----------------------------------------------'
  *
  * The first signal is told to the program, so that it can give up in good order.  After it signals have their usual
- * effect again: the second one kills.
+ * effect again: the second one kills, unless the program holds on to them.
  */
 #ifndef TOOLS_AWAIT_H
 #define TOOLS_AWAIT_H
@@ -20,6 +20,9 @@ struct await *await_new(struct ferry_error *err);
 
 /* NULL is legal.  The signals stay blocked. */
 void await_free(struct await *await);
+
+/* Later signals, too, only come here: for a program that has something to put away, however often it is told to end. */
+void await_hold(struct await *await);
 
 /* The signal that came, or 0. */
 int await_signal(const struct await *await);

@@ -371,12 +371,22 @@ static int set_up(struct bench *bench, struct ferry_error *err)
     return 0;
 }
 
+/* However often it is told to end: there may be a key to put away. */
+static int take_signals(struct bench *bench, struct ferry_error *err)
+{
+    bench->setup.await = await_new(err);
+    if (!bench->setup.await)
+        return -ENOMEM;
+    await_hold(bench->setup.await);
+    return 0;
+}
+
 static enum exit_status measure(struct bench *bench, struct ferry_error *err)
 {
     const char *resume = args_value(bench->args, "resume"), *only = args_value(bench->args, "report");
     int ret = 0;
 
-    if (!only && !(bench->setup.await = await_new(err))) /* before anything is forked */
+    if (!only && take_signals(bench, err) < 0) /* before anything is forked */
         ret = -ENOMEM;
     else if (resume && only)
         ret = ferry_error_set(err, -EINVAL, "--resume measures what is missing, --report nothing: one of them");

@@ -5,7 +5,7 @@
  *             '-- ferry send tcp:127.0.0.1:P <--------------------------'
  *
  * A signal goes to the source, which cancels; the destination then sees the stream end.  One side that failed does not
- * leave the other waiting: it is told to end, first politely.
+ * leave the other waiting: it is told to end, first politely.  A second signal ends both at once.
  */
 #include "await.h"
 #include "clock.h"
@@ -177,9 +177,13 @@ static void push(struct demo *demo)
 
 static void on_signal(struct demo *demo)
 {
-    bool has_source = demo->source.process.pid > 0;
+    bool has_source = demo->source.process.pid > 0, again = await_signal(demo->await);
 
     await_take(demo->await);
+    if (again) {
+        demo->hurry_ns = clock_now_ns();
+        demo->push = SIGKILL;
+    }
     if (!await_signal(demo->await) || demo->hurry_ns)
         return;
     say(demo, "cancelling: %s", strsignal(await_signal(demo->await)));
@@ -298,14 +302,19 @@ static int set_up(struct demo *demo, struct ferry_error *err)
 
     if (via && strcmp(via, "tcp") && strcmp(via, "unix"))
         return ferry_error_set(err, -EINVAL, "--via: '%s' is neither tcp nor unix", via);
-    if (args_time(demo->args, "run-on", 0, &ns, err) < 0 || take_settings(demo, err) < 0)
+    if (args_time(demo->args, "run-on", 0, &ns, err) < 0)
+        return -EINVAL;
+    demo->await = await_new(err);
+    if (!demo->await)
+        return -ENOMEM;
+    await_hold(demo->await); /* there is a key to put away */
+    if (take_settings(demo, err) < 0)
         return -EINVAL;
     if (path)
         demo->json = !strcmp(path, "-") ? stdout : fopen(path, "we");
     if (path && !demo->json)
         return ferry_error_set(err, -EINVAL, "--json: %s: %s", path, strerror(errno));
-    demo->await = await_new(err);
-    return demo->await ? 0 : -ENOMEM;
+    return 0;
 }
 
 static enum exit_status demonstrate(struct demo *demo)

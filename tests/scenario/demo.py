@@ -18,6 +18,11 @@ def children_of(pid):
         return [int(child) for child in f.read().split()]
 
 
+def words_of(pid):
+    with open(f"/proc/{pid}/cmdline") as f:
+        return f.read().split("\0")
+
+
 class Demo(Case):
     def test_report_in_words(self):
         status, out, err = run("demo", "--guest", guest(), "--run-on", "20ms")
@@ -125,6 +130,18 @@ class Demo(Case):
             self.assertEqual(process.wait(timeout=PATIENCE), FAILED, err)
             self.assertIn("cancel", err)
             self.assert_gone(ends)
+
+    def test_told_twice_it_puts_its_key_away(self):
+        process, ends, _ = self.begun()
+        folders = [word.partition("=")[2] for pid in children_of(process.pid) for word in words_of(pid)
+                   if word.startswith("--tls-creds=")]
+        self.assertTrue(folders and os.path.exists(folders[0]))
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)
+        err = process.stderr.read()
+        self.assertEqual(process.wait(timeout=PATIENCE), FAILED, err)
+        self.assert_gone(ends)
+        self.assertFalse(os.path.exists(os.path.dirname(folders[0])))
 
     def test_killed(self):
         process, ends, _ = self.begun()
