@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -145,14 +146,36 @@ class Bench(Case):
         self.assertIn("failed: dirty=unlimited: run 1: ", out)
         self.assertIn("Failed runs", self.page())
 
-    def test_a_bench_served_elsewhere(self):
-        name = f"unix:@ferry-bench-test-{os.getpid()}"
+    def serve(self, word):
+        """The address of a bench that serves."""
+        name = f"unix:@ferry-bench-{word}-{os.getpid()}"
         server = subprocess.Popen([FERRY, "bench", "--serve", name], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE,
                                   text=True)
         self.addCleanup(server.stderr.close)
         self.addCleanup(server.wait, PATIENCE)
         self.addCleanup(server.terminate)
         self.assertIn("listening on ", server.stderr.readline())
+        return name
+
+    def connect(self, address):
+        client = socket.socket(socket.AF_UNIX)
+        self.addCleanup(client.close)
+        client.settimeout(PATIENCE)
+        client.connect("\0" + address.removeprefix("unix:@"))
+        return client
+
+    def test_a_bare_stream_that_comes_to_no_end_is_given_up(self):
+        bench = self.connect(self.serve("silent"))
+        with bench.makefile("r") as lines:
+            self.assertEqual(json.loads(lines.readline())["event"], "hello")
+            bench.sendall(b'{"do": "ceiling", "streams": 1, "duration-ns": 1000000, "via": "unix"}\n')
+            self.connect(json.loads(lines.readline())["address"])
+            answer = json.loads(lines.readline())
+        self.assertEqual(answer["event"], "refused")
+        self.assertIn("came to no end", answer["text"])
+
+    def test_a_bench_served_elsewhere(self):
+        name = self.serve("test")
         for _ in range(2):
             status, _, err = self.bench(name, *SMALL, "tls=on", "--repetitions", "1")
             self.assertEqual(status, DONE, err)

@@ -5,6 +5,7 @@
 #include "clock.h"
 #include "record.h"
 #include "suite.h"
+#include "watchdog.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -14,8 +15,8 @@
 
 #define MEMORY_BYTES  (UINT64_C(64) << 20) /* of all streams together */
 #define PIECE_BYTES   (256 << 10)
-#define PATIENCE_MS   5000
-#define CEILING_SLOTS 40 /* the duration in so many parts; what comes later is not counted */
+#define PATIENCE_MS   5000 /* to connect, and behind the duration: a host may vanish without a word */
+#define CEILING_SLOTS 40   /* the duration in so many parts; what comes later is not counted */
 #define FIRST_SLOT    8
 #define LAST_SLOT     36
 #define CIPHER_BYTES  (UINT64_C(16) << 20)
@@ -159,6 +160,44 @@ static void crew_stop(struct crew *crew)
             ferry_channel_shutdown(crew->stream[i].chan, FERRY_READ_WRITE);
 }
 
+static void bark(void *opaque)
+{
+    crew_stop(opaque);
+}
+
+/* Waits for all; not much longer than they were to take. */
+static int crew_join_in_time(struct crew *crew, int64_t duration_ns, struct ferry_error *err)
+{
+    struct watchdog *dog = watchdog_new(err);
+    struct watchdog_watch watch = { 0 };
+    struct ferry_error why = { 0 };
+    int ret;
+
+    if (dog)
+        watchdog_set(dog, &watch, clock_now_ns() + duration_ns + PATIENCE_MS * NS_PER_MS, bark, crew);
+    else
+        crew_stop(crew);
+    ret = crew_join(crew, &why);
+    if (dog && watchdog_clear(dog, &watch))
+        ret = ferry_error_set(&why, -ETIMEDOUT, "a bare stream came to no end");
+    watchdog_free(dog);
+    if (ret < 0 && dog)
+        *err = why;
+    return dog ? ret : err->errnum;
+}
+
+/* All streams, from their start to their end. */
+static int crew_run_through(struct crew *crew, void *(*body)(void *), int64_t duration_ns, struct ferry_error *err)
+{
+    int ret = crew_start(crew, body, err);
+
+    if (ret == 0)
+        return crew_join_in_time(crew, duration_ns, err);
+    crew_stop(crew);
+    (void)!crew_join(crew, NULL);
+    return ret;
+}
+
 int ceiling_push(const char *uri, unsigned streams, int64_t duration_ns, struct ferry_error *err)
 {
     struct crew *crew = crew_new(streams, duration_ns, err);
@@ -170,17 +209,8 @@ int ceiling_push(const char *uri, unsigned streams, int64_t duration_ns, struct 
     }
     for (unsigned i = 0; ret == 0 && i < streams; i++)
         ferry_channel_set_patience(crew->stream[i].chan, PATIENCE_MS);
-    if (ret == 0) {
-        struct ferry_error why = { 0 };
-
-        ret = crew_start(crew, push_main, err);
-        if (ret < 0)
-            crew_stop(crew);
-        if (crew_join(crew, &why) < 0 && ret == 0) {
-            ret = why.errnum;
-            *err = why;
-        }
-    }
+    if (ret == 0)
+        ret = crew_run_through(crew, push_main, duration_ns, err);
     crew_free(crew);
     return ret;
 }
@@ -206,7 +236,6 @@ int ceiling_pull(struct ferry_listener *listener, unsigned streams, int64_t dura
                  struct ferry_error *err)
 {
     struct crew *crew = crew_new(streams, duration_ns, err);
-    struct ferry_error why;
     int ret = crew ? 0 : -ENOMEM;
 
     for (unsigned i = 0; ret == 0 && i < streams; i++) {
@@ -214,13 +243,7 @@ int ceiling_pull(struct ferry_listener *listener, unsigned streams, int64_t dura
         ret = crew->stream[i].chan ? 0 : err->errnum;
     }
     if (ret == 0)
-        ret = crew_start(crew, pull_main, err);
-    if (crew && ret < 0)
-        crew_stop(crew);
-    if (crew && crew_join(crew, &why) < 0 && ret == 0) {
-        ret = why.errnum;
-        *err = why;
-    }
+        ret = crew_run_through(crew, pull_main, duration_ns, err);
     if (ret == 0)
         ret = rate_of(crew, duration_ns, rate, err);
     crew_free(crew);
