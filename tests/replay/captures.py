@@ -15,7 +15,7 @@ TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))
 BESIDE = os.path.join("..", "shared", "captures")
 FOLDER = os.environ.get("FERRY_CAPTURES") or os.path.join(TOP, BESIDE)
 FERRY = os.environ["FERRY"]
-PATIENCE = 60
+PATIENCE = 120
 
 
 def read(name):

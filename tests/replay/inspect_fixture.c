@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HANG_NS (2 * NS_PER_SEC)
+#define HANG_NS (60 * NS_PER_SEC)
 
 /* ---- streams --------------------------------------------------------------------------------------------------- */
 

@@ -19,7 +19,7 @@
 
 #define FLIPS      20000
 #define PREFIX     97
-#define HANG_MS    20000 /* no load of so little may take nearly as long, on however slow a machine */
+#define HANG_MS    60000 /* no load of so little may take nearly as long, on however slow a machine */
 #define GUEST      "pattern:size=256KiB,zero=25%,seed=7,huge=off"
 #define PAGE_BYTES 4096
 

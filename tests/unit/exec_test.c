@@ -160,7 +160,7 @@ static void a_child_that_ignores_everything_is_killed(void **state)
     assert_int_equal(read_some(chan, &byte, 1, &err), 1);
     clock_gettime(CLOCK_MONOTONIC, &begin);
     ferry_channel_unref(chan);
-    assert_true(elapsed_ms(&begin) < 5000);
+    assert_true(elapsed_ms(&begin) < 60000);
     assert_no_child_left();
 }
 
@@ -177,7 +177,7 @@ static void shutdown_wakes_who_waits_for_the_end(void **state)
     ferry_channel_shutdown(chan, FERRY_READ_WRITE);
     assert_int_equal(read_some(chan, &byte, 1, &err), -ESHUTDOWN);
     ferry_channel_unref(chan);
-    assert_true(elapsed_ms(&begin) < 5000);
+    assert_true(elapsed_ms(&begin) < 60000);
     assert_no_child_left();
 }
 

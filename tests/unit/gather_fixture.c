@@ -80,7 +80,7 @@ void party_clear(struct party *party)
 struct ferry_channel *connected(void)
 {
     struct ferry_error err = { 0 };
-    struct ferry_channel *chan = ferry_channel_connect(scene.uri, 5000, &err);
+    struct ferry_channel *chan = ferry_channel_connect(scene.uri, 60000, &err);
 
     if (!chan)
         fail_msg("%s", err.text);

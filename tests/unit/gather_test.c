@@ -181,7 +181,7 @@ static void what_is_missing_in_the_end_is_named(void **state)
     struct party party;
     char byte;
 
-    terms.setup_ns = 100 * NS_PER_MS;
+    terms.setup_ns = 500 * NS_PER_MS;
     party_begin_with(&party, &terms, scene.listener, NULL);
     introduce(hellos);
     main = connected_with(&hellos[0]);
@@ -207,7 +207,7 @@ static void who_waits_in_vain_is_sent_away_and_harms_nobody(void **state)
     struct hello hellos[ALL], alone;
     struct party party;
 
-    terms.setup_ns = 50 * NS_PER_MS;
+    terms.setup_ns = 500 * NS_PER_MS;
     party_begin_with(&party, &terms, scene.listener, NULL);
     introduce(hellos);
     slow = connected_saying("FRHY\0\1", 6);

@@ -255,7 +255,7 @@ static void a_cancel_leaves_the_guest_at_the_source(void **state)
         ferry_session_cancel(source);
         ferry_session_cancel(source);
         assert_int_equal(ferry_session_wait(source, FERRY_NO_DEADLINE, NULL), -ECANCELED);
-        assert_true(clock_now_ns() - asked < 5 * NS_PER_SEC);
+        assert_true(clock_now_ns() - asked < 60 * NS_PER_SEC);
         assert_true(here.started && atomic_load(&here.running));
         assert_int_equal(here.starts, here.stops + 1);
         ferry_channel_unref(pair[0]);

@@ -15,7 +15,7 @@
 #define CHUNK_PAGES UINT64_C(512)
 #define CHUNK_BYTES (CHUNK_PAGES * FERRY_PAGE_BYTES)
 #define CHUNKS      80
-#define PATIENCE_NS (20 * NS_PER_SEC)
+#define PATIENCE_NS (100 * NS_PER_SEC)
 
 #define AHEAD_CHUNKS (PREFAULT_AHEAD_BYTES / CHUNK_BYTES)
 
@@ -77,13 +77,16 @@ static void arrive(struct prefault *prefault, const struct memory *memory, uint6
 }
 
 /* Let data arrive until the helper is as far ahead as it may be.  It looks when it gets to run, and the way widens with
- * each look: so wait a little longer at each chunk.  Returns the chunk that data is in. */
+ * each look: so wait a little longer at each chunk, and long when it should be wide by then: while processors are busy
+ * the helper hardly runs.  Returns the chunk that data is in. */
 static uint64_t arrive_until_ahead(struct prefault *prefault, const struct memory *memory)
 {
     for (uint64_t chunk = 0;; chunk++) {
+        int64_t patience_ns = chunk < CHUNKS / 8 ? (int64_t)(chunk + 1) * 20 * NS_PER_MS : NS_PER_SEC;
+
         assert_true(chunk + AHEAD_CHUNKS < CHUNKS);
         arrive(prefault, memory, chunk * CHUNK_PAGES, CHUNK_PAGES);
-        if (becomes_ready(memory, chunk + AHEAD_CHUNKS, (int64_t)(chunk + 1) * 20 * NS_PER_MS))
+        if (becomes_ready(memory, chunk + AHEAD_CHUNKS, patience_ns))
             return chunk;
     }
 }

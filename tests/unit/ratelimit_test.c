@@ -3,6 +3,7 @@
 #include "clock.h"
 #include "ratelimit.h"
 
+#include <limits.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -116,7 +117,7 @@ static void release_wakes_those_who_wait(void **state)
 /* ---- a session: page channels, and the main connection ----------------------------------------------------------- */
 
 #define CHANNELS 4 /* of pages; the main connection is one more */
-#define WINDOWS  5 /* runs of which one must show it */
+#define RUNS     5 /* of which one must show it: a busy machine keeps threads away from their draws */
 
 struct crowd {
     struct ratelimit *limit;
@@ -214,7 +215,7 @@ static void all_channels_together_keep_the_limit_in_every_window(void **state)
     const uint64_t rate = 50u << 20, lower = 20u << 20;
     double before = 2, after = 2;
 
-    for (unsigned run = 0; run < WINDOWS && (before > 1.5 || after > 1.5); run++) {
+    for (unsigned run = 0; run < RUNS && (before > 1.5 || after > 1.5); run++) {
         struct crowd *crowd = crowd_start(rate, CHANNELS + 1);
         unsigned end = await_draws(crowd, rate / 5), first;
 
@@ -231,34 +232,56 @@ static void all_channels_together_keep_the_limit_in_every_window(void **state)
     assert_true(before <= 1.5 && after <= 1.5);
 }
 
-static void nobody_starves(void **state)
+/* The least that one of them got, in units of an even share. */
+static double least_share(void)
 {
     struct crowd *crowd = crowd_start(20u << 20, CHANNELS + 1);
-    uint64_t total = 0;
+    uint64_t total = 0, least = UINT64_MAX;
 
     await_draws(crowd, 8u << 20);
     pthread_mutex_lock(&crowd->lock);
-    for (unsigned i = 0; i <= CHANNELS; i++)
+    for (unsigned i = 0; i <= CHANNELS; i++) {
         total += crowd->bytes[i];
-    for (unsigned i = 0; i <= CHANNELS; i++)
-        assert_true(crowd->bytes[i] > total / (CHANNELS + 1) / 4);
+        least = crowd->bytes[i] < least ? crowd->bytes[i] : least;
+    }
     pthread_mutex_unlock(&crowd->lock);
     crowd_stop(crowd, CHANNELS + 1);
+    return (double)least * (CHANNELS + 1) / (double)total;
+}
+
+static void nobody_starves(void **state)
+{
+    double share = 0;
+
+    for (unsigned run = 0; run < RUNS && share <= 0.25; run++)
+        share = least_share();
+    assert_true(share > 0.25);
+}
+
+/* How many draws of pages there were beside so many urgent ones. */
+static unsigned page_draws_beside(unsigned times)
+{
+    struct crowd *crowd = crowd_start(4u << 20, CHANNELS);
+    unsigned before, draws;
+
+    await_draws(crowd, 256u << 10); /* all are at it */
+    before = atomic_load(&crowd->page_draws);
+    for (unsigned i = 0; i < times; i++)
+        ratelimit_draw(crowd->limit, RATELIMIT_URGENT, 16384);
+    draws = atomic_load(&crowd->page_draws) - before;
+    crowd_stop(crowd, CHANNELS);
+    return draws;
 }
 
 /* In turn with the others it would wait for four draws each time. */
 static void what_is_urgent_waits_for_one_draw_of_pages(void **state)
 {
     const unsigned times = 50;
-    struct crowd *crowd = crowd_start(4u << 20, CHANNELS);
-    unsigned before;
+    unsigned draws = UINT_MAX;
 
-    await_draws(crowd, 256u << 10); /* all are at it */
-    before = atomic_load(&crowd->page_draws);
-    for (unsigned i = 0; i < times; i++)
-        ratelimit_draw(crowd->limit, RATELIMIT_URGENT, 16384);
-    assert_true(atomic_load(&crowd->page_draws) - before <= 2 * times);
-    crowd_stop(crowd, CHANNELS);
+    for (unsigned run = 0; run < RUNS && draws > 2 * times; run++)
+        draws = page_draws_beside(times);
+    assert_true(draws <= 2 * times);
 }
 
 int main(void)
