@@ -11,7 +11,7 @@ import unittest
 import qemu
 
 FERRY = os.environ["FERRY"]
-PATIENCE = 60
+PATIENCE = 120
 HOSTS = ("host-a.example.com", "192.0.2.7", "2001:db8::7")
 
 

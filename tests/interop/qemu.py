@@ -10,7 +10,7 @@ import tempfile
 import time
 
 BINARY = os.environ.get("FERRY_QEMU", "qemu-system-x86_64")
-PATIENCE = 60
+PATIENCE = 120
 
 
 def runs(*arguments):

@@ -8,7 +8,7 @@ from ferry import FAILED, SIZE, Case, main, size_bytes
 
 MISFIT = os.environ["MISFIT"]
 GAP_MS = 100  # within which the source's guest must go on
-TRIES = 3     # a busy machine can keep any guest waiting for so long, but hardly each time
+TRIES = 25    # a busy machine can keep any guest waiting for so long, but hardly each time
 
 
 class Agree(Case):

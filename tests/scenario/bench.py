@@ -8,7 +8,7 @@ import unittest
 
 from ferry import FERRY, missing
 
-FOLDER, PATIENCE = os.environ["BENCH"], 120
+FOLDER, PATIENCE = os.environ["BENCH"], 200
 END_TO_END = os.path.join(os.path.dirname(__file__), "..", "..", "bench", "end_to_end.py")
 
 # Sizes at which each is done at once.

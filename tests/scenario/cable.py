@@ -75,7 +75,7 @@ class Cable(Case):
         pulled = self.pull(self.there)
         for side in send, recv:
             report = self.assert_lost(side, 10)
-            self.assertLess(time.monotonic() - pulled, 20)  # not the minutes that TCP would take
+            self.assertLess(time.monotonic() - pulled, 60)  # not the many minutes that TCP would take
             self.assert_suspected(side, 1000)
             self.assertIn(report["error"]["phase"], "active")
             if side is send:
@@ -84,16 +84,16 @@ class Cable(Case):
                 self.assertFalse(report["guest"]["runs-here"])
 
     def test_a_cable_pulled_at_the_source_with_other_times(self):
-        send, recv = self.moving("--suspect-after", "200ms", "--lost-after", "1s")
+        send, recv = self.moving("--suspect-after", "500ms", "--lost-after", "3s")
         self.pull(self.here)
         status, report = send.end()
         self.assertEqual((status, report["status"]), (FAILED, "failed"), send.words())
         # With its cable this end loses its route, too, and the kernel may say so in the very moment in which we do.
         self.assertIn(report["error"]["code"], ("peer-silent", "unreachable"), report["error"])
-        self.assert_suspected(send, 200)
+        self.assert_suspected(send, 500)
         self.assert_guest_went_on(send, report)
-        self.assert_lost(recv, 1)
-        self.assert_suspected(recv, 200)
+        self.assert_lost(recv, 3)
+        self.assert_suspected(recv, 500)
 
     def test_a_cable_that_is_back_in_time(self):
         """It was suspected, and that is over; the migration goes on as if nothing had been."""

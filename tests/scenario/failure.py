@@ -91,7 +91,7 @@ class Failure(Case):
 
     def test_cancel_while_the_guest_stands_still(self):
         recv, address = self.receive()
-        send = self.send(address, "--max-bandwidth", "8MiB/s", "--downtime-limit", "1000s",
+        send = self.send(address, "--max-bandwidth", "2MiB/s", "--downtime-limit", "1000s",
                          spec="pattern:size=8MiB,dirty=unlimited")
         send.wait_event("figures", status="device")
         send.signal()

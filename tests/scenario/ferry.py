@@ -2,7 +2,7 @@
 # ferry.py - the program under test: run it, hear its events, read its reports
 #
 # The program is $FERRY.  FERRY_TEST_SIZE is the memory of the guests (64MiB), FERRY_TEST_PATIENCE how many seconds
-# anything may take before it counts as hung (60).
+# anything may take before it counts as hung (120).
 import contextlib
 import json
 import os
@@ -20,7 +20,7 @@ import probe  # noqa: E402
 
 FERRY = os.environ["FERRY"]
 SIZE = os.environ.get("FERRY_TEST_SIZE", "64MiB")
-PATIENCE = float(os.environ.get("FERRY_TEST_PATIENCE", "60"))
+PATIENCE = float(os.environ.get("FERRY_TEST_PATIENCE", "120"))
 UNITS = {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 DONE, FAILED, USAGE, MISMATCH, UNCERTAIN = range(5)
 

@@ -92,16 +92,19 @@ class Metrics(Case):
 
     def test_a_source_while_it_sends(self):
         recv, address = self.receive()
-        send = self.send(address, "--max-bandwidth", "8MiB/s", "--metrics", "tcp:127.0.0.1:0", spec=SMALL)
+        qmp = "unix:" + self.path("qmp")
+        send = self.send(address, "--max-bandwidth", "128KiB/s", "--metrics", "tcp:127.0.0.1:0", "--qmp", qmp, spec=SMALL)
         metrics = send.wait_event("metrics")["address"]
         send.wait_event("figures", status="active")
         first, kinds = self.scrape(metrics)
         self.assertEqual(self.value(first, "migration_phase", "source", phase="active"), 1)
-        while send.wait_event("figures", status="active")["ram"]["transferred"] < 1 << 20:
+        seen = send.wait_event("figures", status="active")["ram"]["transferred"]
+        while send.wait_event("figures", status="active")["ram"]["transferred"] < seen + 65536:
             pass
         second, _ = self.scrape(metrics)
         self.assertGreater(self.value(second, "migration_bytes_total", "source"),
                            self.value(first, "migration_bytes_total", "source"))
+        self.assertEqual(run("ctl", qmp, "migrate-set-parameters", "max-bandwidth=0")[0], DONE)
         self.assert_done(send)
         self.assert_done(recv)
 

@@ -51,7 +51,7 @@ class Serve(Case):
         recv, address = self.serve("unix:" + self.path("in"))
         first = self.send(address, "--max-bandwidth", "16MiB/s", spec=SMALL)
         first.wait_event("figures", status="active")
-        second = self.send(address, spec=SMALL)
+        second = self.send(address, "--setup-timeout", "60s", spec=SMALL)
         for sender in (first, second):
             self.assert_done(sender)
             self.assertEqual(self.next_report(recv)["status"], "completed")

@@ -36,7 +36,7 @@ class Terminal(Case):
         return [line.removesuffix("\x1b[K") for line in re.findall(r"\r([^\r\n]+)", text) if line != "\x1b[K"]
 
     def test_percent_never_runs_backwards(self):
-        text = self.seen(100)
+        text = self.seen(100, "--max-bandwidth", "8MiB/s")  # some twenty looks, of which three will do
         lines = self.lines(text)
         percents = [int(p) for line in lines for p in re.findall(r"(\d+)%", line)]
         self.assertGreaterEqual(len(percents), 3, text)
