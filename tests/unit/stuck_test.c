@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* stuck_test.c - a destination that waits for what never comes ends when it is told to, or by itself
+/* stuck_test.c - a destination that waits for what never comes ends when it is told to, or by itself; one that is busy,
+ * or waits for what does come, is not taken for stuck
  *
  *      main     hello  manifest  START { block list, mark }     and not a word more
  *      pages 0  hello                                           the SYNC that belongs to the mark never comes
@@ -7,6 +8,7 @@
 #include "dial.h"
 #include "guest_manifest.h"
 #include "guest_parts.h"
+#include "packet.h"
 #include "ram_section.h"
 #include "section.h"
 
@@ -26,10 +28,12 @@
 
 #define BYTES   ((size_t)16 * FERRY_PAGE_BYTES)
 #define HUNG_MS 60000
+#define LOST_MS 2000
 
 struct machine {
     struct ferry_guest *guest;
     void *memory;
+    uint32_t state; /* of a device that takes its time */
 };
 
 static int never(void *opaque, struct ferry_error *err)
@@ -39,13 +43,36 @@ static int never(void *opaque, struct ferry_error *err)
 
 static const struct ferry_guest_ops ops = { .stop = never, .start = never };
 
-static void machine_open(struct machine *machine)
+static int done(void *opaque, struct ferry_error *err)
+{
+    return 0;
+}
+
+static const struct ferry_guest_ops willing_ops = { .stop = done, .start = done };
+
+static int take_time(void *opaque, int version, struct ferry_error *err)
+{
+    usleep(2 * LOST_MS * 1000);
+    return 0;
+}
+
+static const struct ferry_field fields[] = { FERRY_U32(state, struct machine), FERRY_END };
+static const struct ferry_state_desc slow = {
+    .name = "slow",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .size = sizeof(struct machine),
+    .fields = fields,
+    .hooks = { .post_load = take_time },
+};
+
+static void machine_open(struct machine *machine, const struct ferry_guest_ops *how)
 {
     struct ferry_block block = { .name = "ram", .length = BYTES, .page_size = 4096, .flags = FERRY_BLOCK_PRIVATE };
 
     block.host = machine->memory = mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     assert_true(block.host != MAP_FAILED);
-    machine->guest = ferry_guest_new("stuck", &ops, machine, NULL);
+    machine->guest = ferry_guest_new("stuck", how, machine, NULL);
     assert_non_null(machine->guest);
     assert_int_equal(ferry_guest_add_block(machine->guest, &block, NULL), 0);
 }
@@ -74,8 +101,8 @@ static void set(struct scene *scene, const char *name, const char *value)
 static void open_scene(struct scene *scene)
 {
     memset(scene, 0, sizeof(*scene));
-    machine_open(&scene->here);
-    machine_open(&scene->there);
+    machine_open(&scene->here, &ops);
+    machine_open(&scene->there, &ops);
     scene->options = ferry_options_new();
     assert_non_null(scene->options);
     snprintf(scene->path, sizeof(scene->path), "/tmp/ferry-stuck-%d", getpid());
@@ -188,6 +215,68 @@ static void a_cancel_at_a_mark(void **state)
     close_scene(&scene);
 }
 
+/* Packets that say that a page is zero, one now and then. */
+static void trickle(struct scene *scene, unsigned count)
+{
+    struct ram_map *map = &scene->here.guest->ram;
+    uint8_t header[PACKET_HEAD_MAX + PACKET_REST_MAX];
+    struct packet packet;
+
+    for (unsigned i = 0; i < count; i++) {
+        struct iovec iov = { .iov_base = header };
+
+        packet_from_zeros(&packet, map->blocks[0], i % map->blocks[0]->pages, 1);
+        packet.sequence = i;
+        iov.iov_len = packet_v2.encode(&packet, header);
+        assert_int_equal(ferry_channel_writev_all(scene->pages, &iov, 1, NULL), 0);
+        usleep(LOST_MS * 100);
+    }
+}
+
+static void pages_that_come_slowly_are_no_silence(void **state)
+{
+    struct scene scene;
+
+    open_scene(&scene);
+    set(&scene, "suspect-after", "200ms");
+    set(&scene, "lost-after", "2s");
+    begin(&scene);
+    play_source(&scene);
+    trickle(&scene, 20);
+    assert_int_equal(ferry_session_wait(scene.destination, 0, NULL), -ETIMEDOUT);
+    close_scene(&scene);
+}
+
+static void a_destination_that_is_busy_hears_nobody(void **state)
+{
+    struct ferry_session *source, *destination;
+    struct ferry_channel *pair[2];
+    struct machine here, there;
+    struct ferry_options *options = ferry_options_new();
+    struct ferry_error err = { 0 };
+
+    assert_int_equal(ferry_options_set(options, "suspect-after", "200ms", NULL), 0);
+    assert_int_equal(ferry_options_set(options, "lost-after", "2s", NULL), 0);
+    machine_open(&here, &willing_ops);
+    machine_open(&there, &willing_ops);
+    assert_int_equal(ferry_guest_add_device(here.guest, &slow, &here, NULL, 0, NULL), 0);
+    assert_int_equal(ferry_guest_add_device(there.guest, &slow, &there, NULL, 0, NULL), 0);
+    assert_int_equal(ferry_channel_pair(pair, NULL), 0);
+    destination = ferry_destination_start(there.guest, pair[1], options, NULL);
+    source = ferry_source_start(here.guest, pair[0], options, NULL);
+    assert_true(source && destination);
+    if (ferry_session_wait(source, HUNG_MS, &err) < 0)
+        fail_msg("%s", err.text);
+    assert_int_equal(ferry_session_wait(destination, HUNG_MS, NULL), 0);
+    ferry_session_free(source);
+    ferry_session_free(destination);
+    ferry_options_free(options);
+    ferry_channel_unref(pair[0]);
+    ferry_channel_unref(pair[1]);
+    machine_close(&here);
+    machine_close(&there);
+}
+
 static void a_cancel_while_nobody_comes(void **state)
 {
     static const char *const preempts[] = { "off", "on", "early" };
@@ -211,6 +300,8 @@ int main(void)
         cmocka_unit_test(a_silent_source_is_lost_at_a_mark_too),
         cmocka_unit_test(a_cancel_at_a_mark),
         cmocka_unit_test(a_cancel_while_nobody_comes),
+        cmocka_unit_test(pages_that_come_slowly_are_no_silence),
+        cmocka_unit_test(a_destination_that_is_busy_hears_nobody),
     };
 
     return cmocka_run_group_tests_name("stuck", tests, NULL, NULL);

@@ -82,12 +82,50 @@ static int begin(struct destination_pages *pages, const struct ram_loader *loade
     return pages->receivers ? 0 : err && err->errnum ? err->errnum : -ENOMEM;
 }
 
+/* While it waits for page channels the load thread does not read the main stream. */
+static void note_wait(struct destination_pages *pages, bool waits)
+{
+    pthread_mutex_lock(&pages->lock);
+    pages->waits_ns = waits ? clock_now_ns() : 0;
+    pthread_mutex_unlock(&pages->lock);
+}
+
+int64_t destination_pages_wait_since_ns(struct destination_pages *pages)
+{
+    int64_t now_ns = clock_now_ns(), since_ns = now_ns;
+    struct page_figures total;
+
+    pthread_mutex_lock(&pages->lock);
+    if (pages->waits_ns) {
+        destination_pages_total(pages, &total);
+        if (total.bytes > pages->came)
+            pages->waits_ns = now_ns;
+        pages->came = total.bytes;
+        since_ns = pages->waits_ns;
+    }
+    pthread_mutex_unlock(&pages->lock);
+    return since_ns;
+}
+
+static int finish(struct destination_pages *pages, struct page_receivers *receivers, struct ferry_error *err)
+{
+    int ret;
+
+    note_wait(pages, true);
+    ret = page_receivers_finish(receivers, err);
+    note_wait(pages, false);
+    return ret;
+}
+
 static int mark(struct destination_pages *pages, const struct ram_loader *loader, struct ferry_error *err)
 {
     int ret = begin(pages, loader, err);
 
-    if (ret == 0)
-        ret = page_receivers_sync(pages->receivers, err);
+    if (ret < 0)
+        return ret;
+    note_wait(pages, true);
+    ret = page_receivers_sync(pages->receivers, err);
+    note_wait(pages, false);
     if (pages->format == &packet_v2 && (ret == -EPIPE || ret == -ECONNRESET))
         return 0; /* the source's word may be next; destination_pages_finish() fails in any case */
     return ret;
@@ -148,19 +186,22 @@ int destination_pages_listen(struct destination_pages *pages, const struct ram_l
             return -ENOMEM;
     }
     ret = listen_urgent(pages, loader, err);
-    if (ret == 0 && pages->receivers)
-        ret = page_receivers_begin_postcopy(pages->receivers, pages->views, err);
+    if (ret < 0 || !pages->receivers)
+        return ret;
+    note_wait(pages, true);
+    ret = page_receivers_begin_postcopy(pages->receivers, pages->views, err);
+    note_wait(pages, false);
     return ret;
 }
 
 int destination_pages_finish_urgent(struct destination_pages *pages, struct ferry_error *err)
 {
-    return pages->urgently ? page_receivers_finish(pages->urgently, err) : 0;
+    return pages->urgently ? finish(pages, pages->urgently, err) : 0;
 }
 
 int destination_pages_finish(struct destination_pages *pages, struct ferry_error *err)
 {
-    return pages->receivers ? page_receivers_finish(pages->receivers, err) : 0;
+    return pages->receivers ? finish(pages, pages->receivers, err) : 0;
 }
 
 void destination_pages_cause(struct destination_pages *pages, struct ferry_error *err)

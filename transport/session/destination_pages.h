@@ -23,9 +23,11 @@
 struct destination_pages {
     struct ferry_session *session;
     struct watchdog *dog;
-    pthread_mutex_t lock; /* guards these two: a page channel's thread begins what the load thread ends */
+    pthread_mutex_t lock; /* guards what follows: a page channel's thread begins what the load thread ends */
     struct deadline word; /* once a channel has failed: for the source to say why */
     bool heard;           /* the load thread reads no more */
+    int64_t waits_ns;     /* since when it has waited for page channels, or something came there; 0: it does not */
+    uint64_t came;        /* so many bytes had come then */
     unsigned count;
     struct ferry_channel *chans[HELLO_MAX_PAGES]; /* references */
     const struct packet_format *format;
@@ -64,6 +66,10 @@ int destination_pages_finish(struct destination_pages *pages, struct ferry_error
 /* A page channel's own failure is the cause of what the main stream shows: replaces *err by it, unless the source said
  * why. */
 void destination_pages_cause(struct destination_pages *pages, struct ferry_error *err);
+
+/* Since when the load thread has waited for page channels on which nothing comes; now, where it does not.  Thread: any,
+ * until destination_pages_close(). */
+int64_t destination_pages_wait_since_ns(struct destination_pages *pages);
 
 void destination_pages_total(const struct destination_pages *pages, struct page_figures *total);
 

@@ -21,9 +21,13 @@
 
 /* ---- liveness: all on its thread ------------------------------------------------------------------------------- */
 
+/* What is loaded or checked here takes as long as it takes: silence counts while something is waited for. */
 static int64_t heard_ns(void *opaque)
 {
-    return reader_heard_ns(((struct destination_peer *)opaque)->reader);
+    struct destination_peer *peer = opaque;
+    int64_t main_ns = reader_waits_since_ns(peer->reader), pages_ns = destination_pages_wait_since_ns(peer->pages);
+
+    return main_ns < pages_ns ? main_ns : pages_ns;
 }
 
 static void beat(void *opaque, uint64_t count)
@@ -121,7 +125,7 @@ static int learn_dialect(struct destination_peer *peer, struct gather_result *re
     return ret;
 }
 
-/* The dialect is known: the reader, and in the ferry dialect the way back and who watches. */
+/* The dialect is known: the reader, and in the ferry dialect the way back. */
 static int open_streams(struct destination_peer *peer, const struct gather_result *result, struct ferry_error *err)
 {
     struct ferry_session *session = peer->session;
@@ -148,8 +152,17 @@ static int open_streams(struct destination_peer *peer, const struct gather_resul
     if (!peer->path)
         return -ENOTSUP;
     ferry_channel_set_patience(session->chan, (unsigned)(session->options.lost_after_ns / NS_PER_MS));
-    peer->liveness =
-        liveness_new(&liveness_ops, peer, session->options.suspect_after_ns, session->options.lost_after_ns, err);
+    return 0;
+}
+
+/* In the ferry dialect the other side is watched from here on. */
+static int watch(struct destination_peer *peer, struct ferry_error *err)
+{
+    const struct ferry_options *options = &peer->session->options;
+
+    if (!peer->ferry)
+        return 0;
+    peer->liveness = liveness_new(&liveness_ops, peer, options->suspect_after_ns, options->lost_after_ns, err);
     return peer->liveness ? 0 : -EAGAIN;
 }
 
@@ -170,8 +183,11 @@ int destination_peer_open(struct destination_peer *peer, struct ferry_session *s
     ret = learn_dialect(peer, &result, err);
     if (ret == 0)
         ret = open_streams(peer, &result, err);
-    if (ret == 0)
+    if (ret == 0) {
         destination_pages_take(pages, session, peer->dog, &result);
+        peer->pages = pages;
+        ret = watch(peer, err);
+    }
     gather_result_clear(&result); /* references to the session's own channel */
     return ret;
 }

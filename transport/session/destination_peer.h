@@ -38,6 +38,7 @@ struct destination_peer {
     struct ferry_error lost;       /* why the liveness thread ended it; under the session's lock */
     uint8_t nonce[HELLO_ID_BYTES]; /* of the answer to the hello */
     uint8_t token[RETURN_PATH_TOKEN_BYTES];
+    struct destination_pages *pages; /* borrowed */
     struct destination_listener listener;
     bool prepared; /* PREPARE came */
     bool agreed;   /* a manifest came and fits */

@@ -15,7 +15,8 @@
 #include <stdint.h>
 
 struct liveness_ops {
-    int64_t (*heard_ns)(void *opaque);                /* when, by clock_now_ns() */
+    int64_t (*heard_ns)(void *opaque);                /* when, by clock_now_ns(); who does not listen hears nothing, so
+                                                       * now as long as nobody waits for the other side */
     void (*beat)(void *opaque, uint64_t count);       /* say that we are here; may do nothing */
     void (*suspect)(void *opaque, int64_t silent_ns); /* each time it looks while the other is suspect; 0: not more */
     void (*lost)(void *opaque, struct ferry_error *err); /* once, with the reason; then neither beats nor looks again */

@@ -34,6 +34,7 @@ struct ferry_reader {
     bool refused;              /* ... was ferry_reader_fail() */
     bool ended;                /* the channel gave 0 */
     _Atomic(int64_t) heard_ns; /* when the channel gave something; read by any thread */
+    _Atomic(int64_t) waits_ns; /* since when it was asked to; 0: it is not asked; likewise */
     uint8_t buf[READER_BUFFER];
 };
 
@@ -137,6 +138,13 @@ int64_t reader_heard_ns(const struct ferry_reader *reader)
     return atomic_load_explicit(&reader->heard_ns, memory_order_relaxed);
 }
 
+int64_t reader_waits_since_ns(const struct ferry_reader *reader)
+{
+    int64_t since_ns = atomic_load_explicit(&reader->waits_ns, memory_order_relaxed);
+
+    return since_ns ? since_ns : clock_now_ns();
+}
+
 bool reader_pardon(struct ferry_reader *reader)
 {
     if (!reader->refused)
@@ -173,7 +181,9 @@ static ssize_t receive(struct ferry_reader *reader, const struct iovec *iov, int
     if (reader->ended)
         return 0;
     ferry_channel_expect(reader->chan, expect);
+    atomic_store_explicit(&reader->waits_ns, clock_now_ns(), memory_order_relaxed);
     done = ferry_channel_readv(reader->chan, iov, count, &reader->error);
+    atomic_store_explicit(&reader->waits_ns, 0, memory_order_relaxed);
     if (done < 0)
         ferry_error_offset(&reader->error, reader->offset);
     if (done == 0)

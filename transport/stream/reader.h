@@ -34,6 +34,9 @@ size_t reader_buffered(const struct ferry_reader *reader, const uint8_t **data);
 /* When the last bytes came in, by clock_now_ns(); 0: never.  Thread: any. */
 int64_t reader_heard_ns(const struct ferry_reader *reader);
 
+/* Since when whoever reads has waited for the channel to give something; now, where nobody waits.  Thread: any. */
+int64_t reader_waits_since_ns(const struct ferry_reader *reader);
+
 /* Bytes of the stream that were read before the reader was made; at most FERRY_LOOKAHEAD_BYTES, before anything else.
  */
 void reader_preload(struct ferry_reader *reader, const void *data, size_t bytes);
