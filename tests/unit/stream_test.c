@@ -283,7 +283,7 @@ static void lent_memory_goes_out_in_its_place(void **state)
 
     for (size_t i = 0; i < sizeof(memory); i++)
         memory[i] = (uint8_t)(i * 5 + i / 256);
-    assert_int_equal(ferry_channel_set_zero_copy(out, true, NULL), 0);
+    assert_int_equal(ferry_channel_set_zero_copy(out, FERRY_ZERO_COPY_NOTICE, NULL), 0);
     for (uint32_t round = 0; round < 24; round++) {
         uint32_t value;
 
