@@ -24,9 +24,9 @@ struct splice {
 };
 
 /* 0 or a negative errno. */
-int splice_open(struct splice *splice);
+int splice_open(struct splice *by);
 
-void splice_close(struct splice *splice);
+void splice_close(struct splice *by);
 
 /**
  * splice_fill() - as much as fits into an empty pipe
@@ -34,15 +34,15 @@ void splice_close(struct splice *splice);
  *
  * Bytes taken, or a negative errno when none were: -EFAULT for memory that cannot be referred to.
  */
-ssize_t splice_fill(struct splice *splice, const struct iovec *iov, const bool *lent, int count);
+ssize_t splice_fill(struct splice *by, const struct iovec *iov, const bool *lent, int count);
 
 /**
  * splice_drain() - from the pipe to the socket
  * @more: more is to come at once
  *
  * 0: the pipe is empty.  -EAGAIN: the socket takes no more now.  Another negative errno: it takes nothing in this way;
- * splice->in_socket says how much it has.
+ * by->in_socket says how much it has.
  */
-int splice_drain(struct splice *splice, int fd, bool more);
+int splice_drain(struct splice *by, int fd, bool more);
 
 #endif

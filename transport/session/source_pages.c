@@ -129,7 +129,7 @@ int source_pages_dial(struct source_pages *pages, const struct hello *main, stru
 
 /* Pages that were spliced must stay as they are until the destination has said that it has them all: it says so in the
  * ferry dialect, and on the return path of the other. */
-static enum ferry_zero_copy_way zero_copy_way(const struct ferry_session *session)
+static enum ferry_zero_copy_way zero_copy_way(struct ferry_session *session)
 {
     bool told = (agreed_protocol(session) & CAPABILITY_PACKET_V2) || session->options.return_path;
 
