@@ -158,31 +158,18 @@ ssize_t ferry_channel_writev(struct ferry_channel *chan, const struct iovec *iov
     return settle(chan, FERRY_WRITE, chan->ops->writev(chan, iov, count, err), err);
 }
 
-ssize_t channel_writev_partly_lent(struct ferry_channel *chan, const struct iovec *iov, const bool *lent, int count,
-                                   struct ferry_error *err)
+ssize_t ferry_channel_writev_lent(struct ferry_channel *chan, const struct iovec *iov, int count,
+                                  struct ferry_error *err)
 {
     int ret = check(chan, FERRY_WRITE, chan->ops->writev, "cannot be written to", err);
 
     if (ret < 0)
         return ret;
-    while (count > 0 && iov->iov_len == 0) {
-        iov++;
-        count--;
-        lent = lent ? lent + 1 : NULL;
-    }
     trim(&iov, &count);
     if (count <= 0)
         return 0;
     return settle(chan, FERRY_WRITE,
-                  chan->ops->writev_lent ? chan->ops->writev_lent(chan, iov, lent, count, err)
-                                         : chan->ops->writev(chan, iov, count, err),
-                  err);
-}
-
-ssize_t ferry_channel_writev_lent(struct ferry_channel *chan, const struct iovec *iov, int count,
-                                  struct ferry_error *err)
-{
-    return channel_writev_partly_lent(chan, iov, NULL, count, err);
+                  (chan->ops->writev_lent ? chan->ops->writev_lent : chan->ops->writev)(chan, iov, count, err), err);
 }
 
 int ferry_channel_sync(struct ferry_channel *chan, struct ferry_error *err)
@@ -190,13 +177,11 @@ int ferry_channel_sync(struct ferry_channel *chan, struct ferry_error *err)
     return chan->ops->sync ? (int)settle(chan, FERRY_WRITE, chan->ops->sync(chan, err), err) : 0;
 }
 
-int ferry_channel_set_zero_copy(struct ferry_channel *chan, enum ferry_zero_copy_way way, struct ferry_error *err)
+int ferry_channel_set_zero_copy(struct ferry_channel *chan, bool on, struct ferry_error *err)
 {
     if (chan->ops->set_zero_copy)
-        return chan->ops->set_zero_copy(chan, way, err);
-    return way != FERRY_ZERO_COPY_NONE
-               ? ferry_error_set(err, -ENOTSUP, "%s: no zero copy on this kind of channel", chan->label)
-               : 0;
+        return chan->ops->set_zero_copy(chan, on, err);
+    return on ? ferry_error_set(err, -ENOTSUP, "%s: no zero copy on this kind of channel", chan->label) : 0;
 }
 
 void ferry_channel_zero_copy(const struct ferry_channel *chan, struct ferry_zero_copy_figures *figures)
@@ -213,8 +198,6 @@ const char *ferry_zero_copy_name(enum ferry_zero_copy_state state)
         return "off";
     case FERRY_ZERO_COPY_ON:
         return "on";
-    case FERRY_ZERO_COPY_SPLICED:
-        return "spliced";
     case FERRY_ZERO_COPY_COPIES:
         return "the kernel copies";
     }

@@ -35,13 +35,10 @@ struct channel_ops {
                       struct ferry_error *err);
     ssize_t (*pwritev)(struct ferry_channel *chan, const struct iovec *iov, int count, uint64_t position,
                        struct ferry_error *err);
-    /* Elements whose @lent is true (NULL: all) stay until sync().  NULL: an ordinary write, of which nothing is left to
-     * wait for. */
-    ssize_t (*writev_lent)(struct ferry_channel *chan, const struct iovec *iov, const bool *lent, int count,
-                           struct ferry_error *err);
+    /* Memory that stays until sync().  NULL: an ordinary write, of which nothing is left to wait for. */
+    ssize_t (*writev_lent)(struct ferry_channel *chan, const struct iovec *iov, int count, struct ferry_error *err);
     int (*sync)(struct ferry_channel *chan, struct ferry_error *err);
-    int (*set_zero_copy)(struct ferry_channel *chan, enum ferry_zero_copy_way way,
-                         struct ferry_error *err); /* never that of `inner` */
+    int (*set_zero_copy)(struct ferry_channel *chan, bool on, struct ferry_error *err); /* never that of `inner` */
     void (*zero_copy)(const struct ferry_channel *chan, struct ferry_zero_copy_figures *figures);
     int (*send_fd)(struct ferry_channel *chan, int fd, struct ferry_error *err);
     int (*receive_fd)(struct ferry_channel *chan, struct ferry_error *err);
@@ -91,10 +88,6 @@ void *channel_new(size_t bytes, const struct channel_ops *ops, enum ferry_direct
  * thread, or before there is one; it may be said again.
  */
 void channel_set_queue(struct ferry_channel *chan, enum channel_queue queue);
-
-/* ferry_channel_writev() of elements some of which are lent: see ferry_channel_writev_lent(). */
-ssize_t channel_writev_partly_lent(struct ferry_channel *chan, const struct iovec *iov, const bool *lent, int count,
-                                   struct ferry_error *err);
 
 /* Was @way shut down?  For those who transfer by other means than the channel's calls.  Thread: any. */
 bool channel_is_stopped(struct ferry_channel *chan, enum ferry_direction way);

@@ -6,13 +6,15 @@
  */
 #include "pipe.h"
 
-#include "sigpipe.h"
 #include "wait.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
+#include <signal.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 /* What an unprivileged process may have by default (fs.pipe-max-size): 64 KiB would wake its reader 16 times as often.
@@ -53,15 +55,29 @@ static ssize_t pipe_readv(struct ferry_channel *chan, const struct iovec *iov, i
     }
 }
 
+/* write(2) on a pipe has no MSG_NOSIGNAL.  The signal goes to the thread that writes: hold it back here, and when it
+ * came, swallow it - but not one that the caller held back before. */
 static ssize_t write_quietly(int fd, const struct iovec *iov, int count)
 {
-    struct sigpipe held;
+    sigset_t pipe_set, old, pending;
+    bool was_pending = false;
     ssize_t done;
+    int ret;
 
-    sigpipe_hold(&held);
+    sigemptyset(&pipe_set);
+    sigaddset(&pipe_set, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &pipe_set, &old);
+    if (sigismember(&old, SIGPIPE)) {
+        sigpending(&pending);
+        was_pending = sigismember(&pending, SIGPIPE);
+    }
     done = writev(fd, iov, count);
-    sigpipe_release(&held, done < 0 && errno == EPIPE);
-    return done < 0 ? -errno : done;
+    ret = done < 0 ? -errno : 0;
+    if (ret == -EPIPE && !was_pending)
+        while (sigtimedwait(&pipe_set, NULL, &(struct timespec){ 0 }) < 0 && errno == EINTR)
+            continue;
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    return ret < 0 ? ret : done;
 }
 
 static ssize_t pipe_writev(struct ferry_channel *chan, const struct iovec *iov, int count, struct ferry_error *err)

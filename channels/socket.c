@@ -18,8 +18,8 @@
 #include "iov.h"
 #include "log.h"
 #include "rights.h"
-#include "socket_parts.h"
 #include "wait.h"
+#include "zerocopy.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -38,6 +38,22 @@
 #define BACKGROUND_UNSENT_BYTES (128 * 1024)
 #define URGENT_PRIORITY         6 /* TC_PRIO_INTERACTIVE: in front of others where the device's queue has bands */
 #define LISTEN_BACKLOG          256
+#define SYNC_LOOK_MS            50 /* a notice wakes at once; this is for a shutdown that comes in between */
+
+struct socket_channel {
+    struct ferry_channel base;
+    int fd;
+    _Atomic(struct zero_copy *) zc; /* owned; NULL: never asked for; stays once it is there */
+    /* The reader's own. */
+    size_t expected;  /* of the hint, not read yet */
+    size_t lowat;     /* what SO_RCVLOWAT was set to */
+    size_t lowat_max; /* 1: not worth it, or the family has no such thing */
+};
+
+static struct socket_channel *socket_of(struct ferry_channel *chan)
+{
+    return (struct socket_channel *)chan;
+}
 
 static void set_lowat(struct socket_channel *sock, size_t bytes)
 {
@@ -67,6 +83,15 @@ static int wait_readable(struct socket_channel *sock)
     return wait_fd(sock->fd, POLLIN, -1, -1);
 }
 
+/* Of an established connection: that it has timed out means that the peer's host no longer answers. */
+static int transfer_failed(struct ferry_channel *chan, int errnum, struct ferry_error *err)
+{
+    channel_errno(chan->label, errnum, err);
+    if (errnum == -ETIMEDOUT)
+        ferry_error_code(err, FERRY_E_PEER_SILENT);
+    return errnum;
+}
+
 static ssize_t socket_readv(struct ferry_channel *chan, const struct iovec *iov, int count, struct ferry_error *err)
 {
     struct socket_channel *sock = socket_of(chan);
@@ -83,11 +108,109 @@ static ssize_t socket_readv(struct ferry_channel *chan, const struct iovec *iov,
         if (errno == EINTR)
             continue;
         if (errno != EAGAIN)
-            return socket_failed(chan, -errno, err);
+            return transfer_failed(chan, -errno, err);
         ret = wait_readable(sock);
         if (ret < 0)
-            return socket_failed(chan, ret, err);
+            return transfer_failed(chan, ret, err);
     }
+}
+
+static ssize_t send_some(struct socket_channel *sock, const struct iovec *iov, int count, bool lent,
+                         struct ferry_error *err)
+{
+    struct msghdr msg = { .msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = (size_t)count };
+    int ret;
+
+    for (;;) {
+        ssize_t done = sendmsg(sock->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT | (lent ? MSG_ZEROCOPY : 0));
+
+        if (done >= 0) {
+            if (lent)
+                zero_copy_sent(sock->zc, (size_t)done);
+            return done;
+        }
+        if (errno == EINTR)
+            continue;
+        if (errno == ENOBUFS && lent) { /* no more memory may be pinned: this once with a copy */
+            lent = false;
+            continue;
+        }
+        if (errno != EAGAIN)
+            return transfer_failed(&sock->base, -errno, err);
+        if (sock->zc)
+            zero_copy_reap(sock->zc);
+        ret = wait_fd(sock->fd, POLLOUT, -1, -1);
+        if (ret < 0)
+            return transfer_failed(&sock->base, ret, err);
+    }
+}
+
+static ssize_t socket_writev(struct ferry_channel *chan, const struct iovec *iov, int count, struct ferry_error *err)
+{
+    return send_some(socket_of(chan), iov, count, false, err);
+}
+
+static ssize_t socket_writev_lent(struct ferry_channel *chan, const struct iovec *iov, int count,
+                                  struct ferry_error *err)
+{
+    struct zero_copy *zc = socket_of(chan)->zc;
+    bool lent;
+
+    if (zc)
+        zero_copy_reap(zc);
+    lent = zc && zero_copy_wanted(zc, iov_bytes(iov, count));
+    return send_some(socket_of(chan), iov, count, lent, err);
+}
+
+/* The other end must have acknowledged it all, so this takes as long as that does. */
+static int socket_sync(struct ferry_channel *chan, struct ferry_error *err)
+{
+    struct socket_channel *sock = socket_of(chan);
+    uint64_t left, before = 0;
+    int ret;
+
+    while (sock->zc && (left = zero_copy_reap(sock->zc)) > 0) {
+        if (channel_is_stopped(chan, FERRY_WRITE))
+            return ferry_error_set(err, -ESHUTDOWN, "%s: was shut down", chan->label);
+        if (left == before) /* woken by a hang-up, which stays */
+            clock_sleep_until_ns(clock_now_ns() + NS_PER_MS);
+        before = left;
+        ret = wait_fd(sock->fd, 0, -1, SYNC_LOOK_MS);
+        if (ret < 0)
+            return transfer_failed(chan, ret, err);
+    }
+    return 0;
+}
+
+static int socket_set_zero_copy(struct ferry_channel *chan, bool on, struct ferry_error *err)
+{
+    struct socket_channel *sock = socket_of(chan);
+    struct zero_copy *zc;
+    int ret;
+
+    if (sock->zc || !on) {
+        if (sock->zc)
+            zero_copy_switch(sock->zc, on);
+        return 0;
+    }
+    zc = malloc(sizeof(*zc));
+    if (!zc)
+        return channel_errno(chan->label, -ENOMEM, err);
+    ret = zero_copy_init(zc, sock->fd);
+    if (ret < 0) {
+        free(zc);
+        return ferry_error_set(err, -ENOTSUP, "%s: no zero copy on this kind of socket", chan->label);
+    }
+    sock->zc = zc;
+    return 0;
+}
+
+static void socket_zero_copy(const struct ferry_channel *chan, struct ferry_zero_copy_figures *figures)
+{
+    struct zero_copy *zc = ((const struct socket_channel *)chan)->zc;
+
+    if (zc)
+        zero_copy_figures(zc, figures);
 }
 
 static int socket_send_fd(struct ferry_channel *chan, int fd, struct ferry_error *err)
@@ -164,7 +287,9 @@ static void socket_close(struct ferry_channel *chan)
 {
     if (socket_of(chan)->fd >= 0)
         close(socket_of(chan)->fd);
-    socket_send_clear(socket_of(chan));
+    if (socket_of(chan)->zc)
+        zero_copy_clear(socket_of(chan)->zc);
+    free(socket_of(chan)->zc);
 }
 
 static const struct channel_ops socket_ops = {
@@ -186,9 +311,6 @@ static const struct channel_ops socket_ops = {
 static const struct channel_ops socket_unix_ops = {
     .readv = socket_readv,
     .writev = socket_writev,
-    .writev_lent = socket_writev_lent,
-    .set_zero_copy = socket_set_zero_copy,
-    .zero_copy = socket_zero_copy,
     .answers = true,
     .send_fd = socket_send_fd,
     .receive_fd = socket_receive_fd,
@@ -252,7 +374,6 @@ struct ferry_channel *socket_channel(int fd, const char *label, struct ferry_err
     if (!sock)
         return NULL;
     sock->fd = fd;
-    sock->splice = (struct splice){ .in = -1, .out = -1 };
     sock->lowat = 1;
     sock->lowat_max = lowat_limit(fd, family);
     tune(fd, family);

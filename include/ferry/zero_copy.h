@@ -3,11 +3,8 @@
  *
  *      writev_lent | writev_lent | ...  the pages go out, perhaps later      sync: nothing of them is needed any more
  *
- * There are two ways.  With notices (MSG_ZEROCOPY) the kernel says when it is done; worth it for a network device that
- * gathers from memory; on loopback it copies all the same, which is found out and given up.  Spliced through a pipe
- * pages are never copied on this side, on loopback neither, but nobody says when they are done with: they may be
- * unmapped at any time, and what is written to them may arrive until the reader has said, in a message of its own, that
- * it has them.  Every kind of channel takes these calls: one that has no zero copy makes ordinary writes of them.
+ * Worth it for a network device that gathers from memory; on loopback the kernel copies all the same, which is found
+ * out and given up.  Every kind of channel takes these calls: one that has no zero copy makes ordinary writes of them.
  */
 #ifndef FERRY_ZERO_COPY_H
 #define FERRY_ZERO_COPY_H
@@ -21,16 +18,9 @@
 FERRY_BEGIN_DECLS
 
 enum ferry_zero_copy_state {
-    FERRY_ZERO_COPY_OFF,     /* not asked for, or not to be had on this kind of channel */
-    FERRY_ZERO_COPY_ON,      /* lent memory goes out as it lies */
-    FERRY_ZERO_COPY_COPIES,  /* given up: the kernel copied all the same, as it does on loopback */
-    FERRY_ZERO_COPY_SPLICED, /* lent memory goes out as it lies, by way of a pipe */
-};
-
-enum ferry_zero_copy_way {
-    FERRY_ZERO_COPY_NONE,   /* copy */
-    FERRY_ZERO_COPY_NOTICE, /* MSG_ZEROCOPY: TCP; the kernel says when it is done; needs the right to lock memory */
-    FERRY_ZERO_COPY_SPLICE, /* vmsplice and splice: TCP and unix sockets; it does not say */
+    FERRY_ZERO_COPY_OFF,    /* not asked for, or not to be had on this kind of channel */
+    FERRY_ZERO_COPY_ON,     /* lent memory goes out as it lies */
+    FERRY_ZERO_COPY_COPIES, /* given up: the kernel copied all the same, as it does on loopback */
 };
 
 struct ferry_zero_copy_figures {
@@ -43,12 +33,10 @@ struct ferry_zero_copy_figures {
 /**
  * ferry_channel_set_zero_copy() - may what is lent go to the network as it lies in memory?
  *
- * -ENOTSUP, with a sentence, where @way is not to be had, and everything works as before.  Where the kernel turns out
- * to copy all the same, or to refuse, the channel stops asking for it by itself: see ferry_channel_zero_copy().  The
- * writer's thread, or before there is one.
+ * TCP sockets only (MSG_ZEROCOPY); -ENOTSUP elsewhere, with a sentence, and everything works as before.  Where the
+ * kernel turns out to copy all the same, the channel stops asking for it by itself: see ferry_channel_zero_copy().
  */
-FERRY_API int ferry_channel_set_zero_copy(struct ferry_channel *chan, enum ferry_zero_copy_way way,
-                                          struct ferry_error *err) FERRY_CHECK;
+FERRY_API int ferry_channel_set_zero_copy(struct ferry_channel *chan, bool on, struct ferry_error *err) FERRY_CHECK;
 
 /* What became of it.  Thread: any. */
 FERRY_API void ferry_channel_zero_copy(const struct ferry_channel *chan, struct ferry_zero_copy_figures *figures);
@@ -59,8 +47,8 @@ FERRY_API const char *ferry_zero_copy_name(enum ferry_zero_copy_state state);
 /**
  * ferry_channel_writev_lent() - ferry_channel_writev() of memory that is lent until ferry_channel_sync() returns 0
  *
- * With notices it must stay mapped until then.  What it holds may change: what arrives is what it held at some moment
- * in between, torn perhaps.  On a channel without zero copy the call is an ordinary write.
+ * It must stay mapped until then.  What it holds may change: what arrives is what it held at some moment in between,
+ * torn perhaps.  On a channel without zero copy the call is an ordinary write.
  */
 FERRY_API ssize_t ferry_channel_writev_lent(struct ferry_channel *chan, const struct iovec *iov, int count,
                                             struct ferry_error *err) FERRY_CHECK;
@@ -69,7 +57,7 @@ FERRY_API ssize_t ferry_channel_writev_lent(struct ferry_channel *chan, const st
 FERRY_API int ferry_channel_writev_all_lent(struct ferry_channel *chan, struct iovec *iov, int count,
                                             struct ferry_error *err) FERRY_CHECK;
 
-/* Wait until nothing that was lent with notices is needed any more.  The writer's thread. */
+/* Wait until nothing that was lent is needed any more.  The writer's thread. */
 FERRY_API int ferry_channel_sync(struct ferry_channel *chan, struct ferry_error *err) FERRY_CHECK;
 
 FERRY_END_DECLS

@@ -82,7 +82,7 @@ static void lent_memory_arrives_whole_and_comes_back(void **state)
     struct ends ends;
 
     open_ends(&ends, "tcp:127.0.0.1:0");
-    if (ferry_channel_set_zero_copy(ends.out, FERRY_ZERO_COPY_NOTICE, &err) < 0)
+    if (ferry_channel_set_zero_copy(ends.out, true, &err) < 0)
         fail_msg("%s", err.text);
     ferry_channel_zero_copy(ends.out, &figures);
     assert_int_equal(figures.state, FERRY_ZERO_COPY_ON);
@@ -99,7 +99,7 @@ static void a_kernel_that_copies_all_the_same_is_not_asked_any_more(void **state
     struct ends ends;
 
     open_ends(&ends, "tcp:127.0.0.1:0");
-    assert_int_equal(ferry_channel_set_zero_copy(ends.out, FERRY_ZERO_COPY_NOTICE, NULL), 0);
+    assert_int_equal(ferry_channel_set_zero_copy(ends.out, true, NULL), 0);
     cross(&ends);
     ferry_channel_zero_copy(ends.out, &figures);
     assert_int_equal(figures.state, FERRY_ZERO_COPY_COPIES);
@@ -118,7 +118,7 @@ static void small_pieces_are_not_lent(void **state)
     struct ends ends;
 
     open_ends(&ends, "tcp:127.0.0.1:0");
-    assert_int_equal(ferry_channel_set_zero_copy(ends.out, FERRY_ZERO_COPY_NOTICE, NULL), 0);
+    assert_int_equal(ferry_channel_set_zero_copy(ends.out, true, NULL), 0);
     assert_int_equal(ferry_channel_writev_all_lent(ends.out, &iov, 1, NULL), 0);
     assert_int_equal(ferry_channel_sync(ends.out, NULL), 0);
     ferry_channel_zero_copy(ends.out, &figures);
@@ -141,7 +141,7 @@ static void a_shutdown_wakes_a_sync(void **state)
     int ret;
 
     open_ends(&ends, "tcp:127.0.0.1:0");
-    assert_int_equal(ferry_channel_set_zero_copy(ends.out, FERRY_ZERO_COPY_NOTICE, NULL), 0);
+    assert_int_equal(ferry_channel_set_zero_copy(ends.out, true, NULL), 0);
     assert_true(ferry_channel_writev_lent(ends.out, &iov, 1, NULL) > 0);
     assert_int_equal(pthread_create(&thread, NULL, shut_down, ends.out), 0);
     ret = ferry_channel_sync(ends.out, NULL);
@@ -162,7 +162,7 @@ static void a_reader_of_the_same_socket_is_not_disturbed(void **state)
     void *all;
 
     open_ends(&ends, "tcp:127.0.0.1:0");
-    assert_int_equal(ferry_channel_set_zero_copy(ends.out, FERRY_ZERO_COPY_NOTICE, NULL), 0);
+    assert_int_equal(ferry_channel_set_zero_copy(ends.out, true, NULL), 0);
     assert_int_equal(pthread_create(&thread, NULL, read_all, ends.in), 0);
     send_lent(ends.out);
     assert_int_equal(pthread_join(thread, &all), 0);
@@ -183,94 +183,9 @@ static void where_there_is_none_that_is_said_and_all_goes_on(void **state)
     assert_int_equal(ferry_channel_pair(pair, NULL), 0);
     ends.out = pair[0];
     ends.in = pair[1];
-    assert_int_equal(ferry_channel_set_zero_copy(ends.out, FERRY_ZERO_COPY_NOTICE, &err), -ENOTSUP);
+    assert_int_equal(ferry_channel_set_zero_copy(ends.out, true, &err), -ENOTSUP);
     assert_non_null(strstr(err.text, "no zero copy"));
-    assert_int_equal(ferry_channel_set_zero_copy(ends.out, FERRY_ZERO_COPY_NONE, &err), 0);
-    cross(&ends);
-    close_ends(&ends);
-}
-
-/* ---- through a pipe ---------------------------------------------------------------------------------------------- */
-
-static void splice_over(const char *uri)
-{
-    struct ferry_zero_copy_figures figures;
-    struct ferry_error err = { 0 };
-    struct ends ends;
-
-    open_ends(&ends, uri);
-    if (ferry_channel_set_zero_copy(ends.out, FERRY_ZERO_COPY_SPLICE, &err) < 0)
-        fail_msg("%s", err.text);
-    cross(&ends);
-    ferry_channel_zero_copy(ends.out, &figures);
-    assert_int_equal(figures.state, FERRY_ZERO_COPY_SPLICED);
-    assert_true(figures.lent_bytes > BYTES / 2);
-    assert_true(figures.avoided_sends > 0);
-    assert_int_equal(figures.copied_sends, 0);
-    assert_int_equal(ferry_channel_set_zero_copy(ends.out, FERRY_ZERO_COPY_NONE, &err), 0);
-    cross(&ends);
-    ferry_channel_zero_copy(ends.out, &figures);
-    assert_int_equal(figures.state, FERRY_ZERO_COPY_OFF);
-    close_ends(&ends);
-}
-
-static void spliced_memory_arrives_whole(void **state)
-{
-    splice_over("tcp:127.0.0.1:0");
-    splice_over("unix:@ferry-zerocopy-test");
-}
-
-/* Nobody reads: what is not sent waits, and a shutdown or the other end's close wakes it. */
-static void *send_until_it_fails(void *opaque)
-{
-    struct iovec iov;
-    int ret = 0;
-
-    while (ret == 0) {
-        iov = (struct iovec){ memory, BYTES };
-        ret = ferry_channel_writev_all_lent(opaque, &iov, 1, NULL);
-    }
-    return (void *)(intptr_t)ret;
-}
-
-static void a_splice_that_waits_is_woken(void **state)
-{
-    for (unsigned i = 0; i < 2; i++) {
-        pthread_t thread;
-        struct ends ends;
-        void *ret;
-
-        open_ends(&ends, "tcp:127.0.0.1:0");
-        assert_int_equal(ferry_channel_set_zero_copy(ends.out, FERRY_ZERO_COPY_SPLICE, NULL), 0);
-        assert_int_equal(pthread_create(&thread, NULL, send_until_it_fails, ends.out), 0);
-        if (i == 0) {
-            ferry_channel_shutdown(ends.out, FERRY_READ_WRITE);
-        } else {
-            ferry_channel_unref(ends.in); /* no SIGPIPE */
-            ends.in = NULL;
-        }
-        assert_int_equal(pthread_join(thread, &ret), 0);
-        if (i == 0)
-            assert_int_equal((intptr_t)ret, -ESHUTDOWN);
-        else
-            assert_true((intptr_t)ret == -EPIPE || (intptr_t)ret == -ECONNRESET);
-        close_ends(&ends);
-    }
-}
-
-/* A device's memory, as a passed-through one maps into a guest, cannot be referred to: it is copied, or it is an error
- * of the copy. */
-static void memory_that_cannot_be_spliced_is_not_lost(void **state)
-{
-    struct ferry_zero_copy_figures figures;
-    struct iovec iov = { (void *)(uintptr_t)4096, PIECE };
-    struct ends ends;
-
-    open_ends(&ends, "tcp:127.0.0.1:0");
-    assert_int_equal(ferry_channel_set_zero_copy(ends.out, FERRY_ZERO_COPY_SPLICE, NULL), 0);
-    assert_int_equal(ferry_channel_writev_lent(ends.out, &iov, 1, NULL), -EFAULT);
-    ferry_channel_zero_copy(ends.out, &figures);
-    assert_int_equal(figures.state, FERRY_ZERO_COPY_OFF);
+    assert_int_equal(ferry_channel_set_zero_copy(ends.out, false, &err), 0);
     cross(&ends);
     close_ends(&ends);
 }
@@ -298,9 +213,6 @@ int main(void)
         cmocka_unit_test(a_shutdown_wakes_a_sync),
         cmocka_unit_test(a_reader_of_the_same_socket_is_not_disturbed),
         cmocka_unit_test(where_there_is_none_that_is_said_and_all_goes_on),
-        cmocka_unit_test(spliced_memory_arrives_whole),
-        cmocka_unit_test(a_splice_that_waits_is_woken),
-        cmocka_unit_test(memory_that_cannot_be_spliced_is_not_lost),
     };
 
     return cmocka_run_group_tests(tests, fill, drop);

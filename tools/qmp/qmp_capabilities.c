@@ -34,7 +34,7 @@ static const struct row rows[] = {
     { "x-ignore-shared" },
     { "validate-uuid" },
     { "background-snapshot" },
-    { "zero-copy-send", "zero-copy-send", "on", "auto" },
+    { "zero-copy-send", "zero-copy-send", "on", "off" },
     { "postcopy-preempt", "postcopy-preempt", "on", "off" },
     { "switchover-ack" },
     { "dirty-limit" },

@@ -39,12 +39,6 @@ enum sums_choice {
     SUMS_OFF,
 };
 
-enum zero_copy_choice {
-    ZERO_COPY_AUTO, /* spliced, where the destination says when it has everything */
-    ZERO_COPY_ON,   /* with the kernel's notices */
-    ZERO_COPY_OFF,
-};
-
 enum mapped_ram_choice {
     MAPPED_RAM_AUTO, /* source: off; destination: as the file says */
     MAPPED_RAM_ON,
@@ -117,7 +111,7 @@ struct ferry_options {
     uint64_t compress_level;           /* OPTION_AUTO: the codec's own default */
     uint64_t page_sums;                /* enum sums_choice */
     uint64_t pin_threads;              /* 0 or 1 */
-    uint64_t zero_copy_send;           /* enum zero_copy_choice */
+    uint64_t zero_copy_send;           /* 0 or 1 */
     uint64_t postcopy;                 /* enum postcopy_choice */
     uint64_t postcopy_after_rounds;    /* 0: never */
     uint64_t postcopy_after_ns;        /* 0: never */

@@ -127,25 +127,13 @@ int source_pages_dial(struct source_pages *pages, const struct hello *main, stru
     return ret;
 }
 
-/* Pages that were spliced must stay as they are until the destination has said that it has them all: it says so in the
- * ferry dialect, and on the return path of the other. */
-static enum ferry_zero_copy_way zero_copy_way(struct ferry_session *session)
-{
-    bool told = (agreed_protocol(session) & CAPABILITY_PACKET_V2) || session->options.return_path;
-
-    if (session->options.zero_copy_send == ZERO_COPY_ON)
-        return FERRY_ZERO_COPY_NOTICE;
-    return session->options.zero_copy_send == ZERO_COPY_AUTO && told ? FERRY_ZERO_COPY_SPLICE : FERRY_ZERO_COPY_NONE;
-}
-
 /* A channel that has none says so and goes on. */
 static void lend_memory(struct source_pages *pages)
 {
-    enum ferry_zero_copy_way way = zero_copy_way(pages->session);
     struct ferry_error why;
 
-    for (unsigned i = 0; way != FERRY_ZERO_COPY_NONE && i < pages->count; i++)
-        if (ferry_channel_set_zero_copy(pages->chans[i], way, &why) < 0 && way == FERRY_ZERO_COPY_NOTICE)
+    for (unsigned i = 0; pages->session->options.zero_copy_send && i < pages->count; i++)
+        if (ferry_channel_set_zero_copy(pages->chans[i], true, &why) < 0)
             log_info(LOG_SESSION, "%s", why.text);
 }
 
@@ -331,7 +319,7 @@ void source_pages_note(const struct source_pages *pages, uint64_t main_bytes, co
         page_senders_figures(pages->senders, i, &one);
         channel_stats_pages(&stats[count], pages->chans[i], &one);
         stats[count].unused = session->options.channels == OPTION_AUTO && i >= pages->widen.used;
-        if (session->options.zero_copy_send != ZERO_COPY_OFF)
+        if (session->options.zero_copy_send)
             channel_stats_zero_copy(&stats[count], pages->chans[i]);
         count++;
     }

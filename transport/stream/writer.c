@@ -17,6 +17,7 @@
 #include "log.h"
 
 #include <errno.h>
+#include <ferry/zero_copy.h>
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -95,9 +96,29 @@ int ferry_writer_status(const struct ferry_writer *writer, struct ferry_error *e
     return writer->error.errnum;
 }
 
+/* How many of @count elements from @iov on go the same way: lent or not. */
+static int same_way(const struct ferry_writer *writer, const struct iovec *iov, int count)
+{
+    const bool *lent = writer->lent + (iov - writer->iov);
+    int same = 1;
+
+    while (same < count && lent[same] == lent[0])
+        same++;
+    return same;
+}
+
+static bool has_zero_copy(const struct ferry_writer *writer)
+{
+    struct ferry_zero_copy_figures figures;
+
+    ferry_channel_zero_copy(writer->chan, &figures);
+    return figures.state == FERRY_ZERO_COPY_ON;
+}
+
 /* Write all of @iov, in pieces as the limit grants them. */
 static int write_limited(struct ferry_writer *writer, struct iovec *iov, int count)
 {
+    bool lending = has_zero_copy(writer);
     size_t granted = 0;
 
     while (count > 0) {
@@ -110,8 +131,11 @@ static int write_limited(struct ferry_writer *writer, struct iovec *iov, int cou
             if (writer->limit)
                 granted = ratelimit_draw(writer->limit, writer->class, granted);
         }
-        used = iov_limit(iov, count, granted, &cut);
-        done = channel_writev_partly_lent(writer->chan, iov, writer->lent + (iov - writer->iov), used, &writer->error);
+        used = iov_limit(iov, lending ? same_way(writer, iov, count) : count, granted, &cut);
+        if (lending && writer->lent[iov - writer->iov])
+            done = ferry_channel_writev_lent(writer->chan, iov, used, &writer->error);
+        else
+            done = ferry_channel_writev(writer->chan, iov, used, &writer->error);
         iov_uncut(iov, used, cut);
         if (done < 0)
             return (int)done;
