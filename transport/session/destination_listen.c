@@ -46,6 +46,26 @@ static int listen_command(struct destination *destination, const struct section_
     return ret == 0 ? destination_peer_ping(&destination->peer, cookie) : ret;
 }
 
+/* What prepares the switch has come before it: the load thread has read it. */
+static int listen_ferry(struct destination *destination, const struct section_item *item, struct ferry_error *err)
+{
+    int ret;
+
+    switch (item->ferry_kind) {
+    case FERRY_ITEM_COMMIT:
+        ret = note_commit(destination, item);
+        break;
+    case FERRY_ITEM_HEARTBEAT:
+    case FERRY_ITEM_ERROR:
+        return destination_peer_item(&destination->peer, item, err);
+    default:
+        ret = reader_fail_code(destination->reader, FERRY_E_POSTCOPY_ORDER, NULL, -EPROTO,
+                               "item %u has no place in postcopy", item->ferry_kind);
+        break;
+    }
+    return ret < 0 ? ferry_reader_status(destination->reader, err) : 0;
+}
+
 /* 1: the end. */
 static int listen_item(struct destination *destination, struct ferry_error *err)
 {
@@ -63,12 +83,7 @@ static int listen_item(struct destination *destination, struct ferry_error *err)
         ret = listen_command(destination, &item);
         break;
     case SECTION_FERRY:
-        if (item.ferry_kind != FERRY_ITEM_COMMIT) {
-            ret = destination_peer_item(&destination->peer, &item, err);
-            return ret < 0 ? ret : 0;
-        }
-        ret = note_commit(destination, &item);
-        break;
+        return listen_ferry(destination, &item, err);
     case SECTION_EOF:
         return 1;
     default:
