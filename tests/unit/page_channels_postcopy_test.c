@@ -212,6 +212,48 @@ static void nothing_is_placed_before_the_destination_listens(void **state)
     staged_clear(&staged);
 }
 
+static void *sync_late(void *opaque)
+{
+    struct scene *scene = opaque;
+
+    clock_sleep_until_ns(clock_now_ns() + 20 * NS_PER_MS);
+    if (send_round(scene, NULL) < 0)
+        page_receivers_stop(scene->receivers);
+    return NULL;
+}
+
+/* Before pages are dropped nobody writes guest memory any more, however late the last one is. */
+static void channels_stand_still_at_the_switch(void **state)
+{
+    struct page_terms terms = usual_terms(&packet_v2);
+    struct ferry_error err = { 0 };
+    struct scene scene;
+    struct staged staged;
+    pthread_t thread;
+
+    scene_make(&scene, 2, NULL, false);
+    scene_start(&scene, &terms);
+    round_succeeds(&scene);
+    for (unsigned page = 5; page < 25; page++)
+        guest_write(&scene.guest, 1, page, 1 + page);
+    learn_what_changed(&scene);
+    assert_int_equal(pthread_create(&thread, NULL, sync_late, &scene), 0);
+    assert_int_equal(page_receivers_await_postcopy(scene.receivers, &err), 0);
+    assert_arrived(&scene);
+    pthread_join(thread, NULL);
+    assert_int_equal(page_receivers_await_postcopy(scene.receivers, &err), 0);
+
+    guest_write(&scene.guest, 1, 7, 1000);
+    assert_int_equal(stand_still(&scene, &staged), 1);
+    page_senders_begin_postcopy(scene.senders, ++scene.round);
+    assert_int_equal(listen(&scene, &staged, NULL), 0);
+    await_background(&scene);
+    end_succeeds(&scene);
+    staged_assert_once(&staged);
+    scene_clear(&scene);
+    staged_clear(&staged);
+}
+
 static void a_damaged_page_is_refused_at_once_and_not_placed(void **state)
 {
     struct page_terms terms = usual_terms(&packet_v2);
@@ -339,6 +381,7 @@ int main(void)
         cmocka_unit_test(postcopy_may_begin_at_once),
         cmocka_unit_test(little_is_in_hand_where_the_background_is_limited),
         cmocka_unit_test(nothing_is_placed_before_the_destination_listens),
+        cmocka_unit_test(channels_stand_still_at_the_switch),
         cmocka_unit_test(a_damaged_page_is_refused_at_once_and_not_placed),
         cmocka_unit_test(what_was_damaged_before_must_come_again),
         cmocka_unit_test(a_page_that_was_never_discarded_is_refused),

@@ -309,8 +309,12 @@ static void go_on(struct page_receivers *receivers, struct placer *const *views)
     pthread_cond_broadcast(&receivers->go);
 }
 
-/* @views: NULL: as it was. */
-static int pass_sync(struct page_receivers *receivers, struct placer *const *views, struct ferry_error *err)
+/* What becomes of who has come to a sync. */
+enum passing { PASS_ON, PASS_TO_VIEWS, PASS_NOT_YET };
+
+/* @views: for PASS_TO_VIEWS. */
+static int pass_sync(struct page_receivers *receivers, enum passing passing, struct placer *const *views,
+                     struct ferry_error *err)
 {
     struct ferry_error why = { 0 };
     int ret;
@@ -320,9 +324,9 @@ static int pass_sync(struct page_receivers *receivers, struct placer *const *vie
     ret = receivers_error(receivers, err);
     if (ret == 0)
         ret = check_sync(receivers, &why);
-    if (ret == 0 && views)
+    if (ret == 0 && passing == PASS_TO_VIEWS)
         ret = check_suspects(receivers, &why);
-    if (ret == 0)
+    if (ret == 0 && passing != PASS_NOT_YET)
         go_on(receivers, views);
     pthread_mutex_unlock(&receivers->lock);
     if (!why.errnum)
@@ -333,7 +337,12 @@ static int pass_sync(struct page_receivers *receivers, struct placer *const *vie
 
 int page_receivers_sync(struct page_receivers *receivers, struct ferry_error *err)
 {
-    return pass_sync(receivers, NULL, err);
+    return pass_sync(receivers, PASS_ON, NULL, err);
+}
+
+int page_receivers_await_postcopy(struct page_receivers *receivers, struct ferry_error *err)
+{
+    return pass_sync(receivers, PASS_NOT_YET, NULL, err);
 }
 
 void page_receivers_discard(struct page_receivers *receivers, const struct ram_block *block, uint64_t first,
@@ -345,7 +354,7 @@ void page_receivers_discard(struct page_receivers *receivers, const struct ram_b
 int page_receivers_begin_postcopy(struct page_receivers *receivers, struct placer *const *views,
                                   struct ferry_error *err)
 {
-    return pass_sync(receivers, views, err);
+    return pass_sync(receivers, PASS_TO_VIEWS, views, err);
 }
 
 /* Called with the lock held. */

@@ -55,6 +55,15 @@ void page_receivers_discard(struct page_receivers *receivers, const struct ram_b
                             uint64_t count);
 
 /**
+ * page_receivers_await_postcopy() - nobody reads any more, nor writes guest memory, until
+ * page_receivers_begin_postcopy()
+ *
+ * Waits until every channel has come to the SYNC that goes with it.  Before pages are dropped, or watched for touches:
+ * who still received would touch them.  0, or the first error of any.  The load thread; may come again.
+ */
+int page_receivers_await_postcopy(struct page_receivers *receivers, struct ferry_error *err);
+
+/**
  * page_receivers_begin_postcopy() - what comes from now on goes through other placers
  * @views: one per channel, borrowed
  *

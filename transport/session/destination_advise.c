@@ -153,6 +153,8 @@ static int discard(struct destination *destination, const struct section_item *i
 
     if (ret == 0)
         ret = destination_prepare(destination, err);
+    if (ret == 0)
+        ret = destination_pages_still(&destination->pages, err);
     if (ret < 0)
         return ret;
     placer_direct_still(destination->placer);

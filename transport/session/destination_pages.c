@@ -150,6 +150,18 @@ int destination_pages_section_end(struct destination_pages *pages, const struct 
     return pages->marks_are_records ? 0 : mark(pages, loader, err);
 }
 
+int destination_pages_still(struct destination_pages *pages, struct ferry_error *err)
+{
+    int ret;
+
+    if (!pages->receivers)
+        return 0;
+    note_wait(pages, true);
+    ret = page_receivers_await_postcopy(pages->receivers, err);
+    note_wait(pages, false);
+    return ret;
+}
+
 void destination_pages_discard(struct destination_pages *pages, const struct ram_block *block, uint64_t first,
                                uint64_t count)
 {

@@ -49,6 +49,10 @@ int destination_pages_record(struct destination_pages *pages, const struct ram_l
 int destination_pages_section_end(struct destination_pages *pages, const struct ram_loader *loader,
                                   struct ferry_error *err);
 
+/* Postcopy: page channels have come to the switch, and write guest memory no more.  Before any of it is dropped or
+ * watched; may come again. */
+int destination_pages_still(struct destination_pages *pages, struct ferry_error *err);
+
 /* Postcopy: these pages will come again. */
 void destination_pages_discard(struct destination_pages *pages, const struct ram_block *block, uint64_t first,
                                uint64_t count);

@@ -70,6 +70,8 @@ static int listen_now(struct destination *destination, struct ferry_error *err)
         ret = destination_enter(destination, POSTCOPY_LISTEN, "postcopy-listen", err);
     if (ret == 0)
         ret = destination_prepare(destination, err);
+    if (ret == 0)
+        ret = destination_pages_still(&destination->pages, err);
     if (ret < 0)
         return ret;
     placer_direct_still(destination->placer);
