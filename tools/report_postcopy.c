@@ -87,6 +87,13 @@ static void add_qemu_names(json_t *object, const struct ferry_postcopy_stats *st
     json_object_set_new(object, "postcopy-vcpu-latency", latency);
 }
 
+/* Advised, it may still end as precopy does. */
+static bool has_listened(const struct ferry_postcopy_stats *stats)
+{
+    return stats->discarded_pages > 0 || !strcmp(stats->state, "listen") || !strcmp(stats->state, "running") ||
+           !strcmp(stats->state, "end");
+}
+
 json_t *report_postcopy_add(json_t *object, bool is_source, const struct ferry_stats *stats,
                             const struct ferry_postcopy_thread *threads, unsigned count)
 {
@@ -100,7 +107,7 @@ json_t *report_postcopy_add(json_t *object, bool is_source, const struct ferry_s
                             json_integer((json_int_t)postcopy->requests));
         json_object_set_new(json_object_get(object, "ram"), "postcopy-bytes",
                             json_integer((json_int_t)(postcopy->requested_pages * FERRY_PAGE_BYTES)));
-    } else if (!is_source && postcopy->discarded_pages > 0) {
+    } else if (!is_source && has_listened(postcopy)) {
         json_object_set_new(object, "postcopy", destination_json(postcopy, threads, count));
         add_qemu_names(object, postcopy, threads, count);
     }

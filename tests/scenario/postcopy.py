@@ -32,8 +32,12 @@ def without_userfaultfd():
         os._exit(98)
 
 
+# A round that takes so long that the guest has written meanwhile, however little of the processors it gets.
+AFTER_A_ROUND = ["--postcopy", "--postcopy-after-rounds", "1", "--max-bandwidth", "100MiB/s"]
+
+
 class Postcopy(Case):
-    def cross(self, uri, both=(), source=("--postcopy", "--postcopy-after-rounds", "1"), spec=BUSY):
+    def cross(self, uri, both=(), source=AFTER_A_ROUND, spec=BUSY):
         recv = self.start("recv", uri, "--guest", spec.partition(":")[0], "--run-on", "100ms", *both)
         address = recv.wait_event("listening")["address"]
         send = self.send(address, *both, *source, spec=spec)
@@ -66,7 +70,7 @@ class Postcopy(Case):
     def test_what_the_guest_touches_is_asked_for(self):
         limits = ["--max-postcopy-bandwidth", "8MiB/s", "--postcopy-prefetch", "0"]
         sent, received = self.cross("tcp:127.0.0.1:0", ["--channels", "1"],
-                                    ["--postcopy", "--postcopy-after-rounds", "1", *limits])
+                                    [*AFTER_A_ROUND, *limits])
         there = received["postcopy"]
         self.assertGreater(there["requests"], 0)
         self.assertGreater(there["latency"]["count"], 0)
@@ -101,7 +105,7 @@ class Postcopy(Case):
         for preempt in "off", "on", "early":
             with self.subTest(preempt=preempt):
                 self.cross("tcp:127.0.0.1:0", ["--postcopy-preempt", preempt],
-                           ["--postcopy", "--postcopy-after-rounds", "1", "--peer", "qemu"])
+                           [*AFTER_A_ROUND, "--peer", "qemu"])
 
     def test_a_device_whose_memory_follows(self):
         sent, received = self.cross("tcp:127.0.0.1:0", ["--channels", "2"], spec=BUSY + ",vfio=16MiB")
