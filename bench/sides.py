@@ -143,7 +143,7 @@ class Side:
         self.words.close()
 
 
-GUEST_KEYS = ("size", "dirty", "pattern", "hot", "zero", "untouched", "content", "huge", "beats")
+GUEST_KEYS = ("size", "dirty", "reads", "pattern", "hot", "zero", "untouched", "content", "huge", "beats")
 OUR_KEYS = ("uri", "tls", "net")
 
 

@@ -188,6 +188,8 @@ json_t *report_json(const struct report *report)
             with(object, "channels-used", json_integer(report_channels_used(report->channels, report->channels_count)));
     if (report->guest_known)
         object = with(object, "guest", guest_json(report));
+    if (report->guest_known && report->guest.touches.count > 0)
+        report_postcopy_add_touches(object, &report->guest.touches);
     if (report->guest_known && !strcmp(report->side, "destination") && report->guest.blackout_ns >= 0)
         object = with_blackout(object, &report->guest);
     if (report->verified)

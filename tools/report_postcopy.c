@@ -114,6 +114,14 @@ json_t *report_postcopy_add(json_t *object, bool is_source, const struct ferry_s
     return object;
 }
 
+void report_postcopy_add_touches(json_t *object, const struct ferry_latency *touches)
+{
+    json_t *postcopy = json_object_get(object, "postcopy");
+
+    if (json_object_get(postcopy, "latency"))
+        json_object_set_new(postcopy, "guest-latency", latency_json(touches));
+}
+
 static double number(const json_t *object, const char *name)
 {
     return json_number_value(json_object_get(object, name));
@@ -124,11 +132,20 @@ static const char *time_of(char *to, const json_t *object, const char *name)
     return units_format_time(to, TEXT_BYTES, (uint64_t)(number(object, name) * 1e3));
 }
 
+static void print_latency(FILE *to, const char *label, const json_t *latency)
+{
+    char a[TEXT_BYTES], b[TEXT_BYTES], c[TEXT_BYTES], d[TEXT_BYTES];
+
+    if (number(latency, "count") > 0)
+        fprintf(to, LABEL "%.0f, in the middle %s, 99 of 100 within %s, the longest %s (mean %s)\n", label,
+                number(latency, "count"), time_of(a, latency, "p50-us"), time_of(b, latency, "p99-us"),
+                time_of(c, latency, "max-us"), time_of(d, latency, "mean-us"));
+}
+
 void report_postcopy_print(FILE *to, const json_t *source, const json_t *destination)
 {
     const json_t *here = json_object_get(source, "postcopy"), *there = json_object_get(destination, "postcopy");
-    const json_t *latency = json_object_get(there, "latency");
-    char a[TEXT_BYTES], b[TEXT_BYTES], c[TEXT_BYTES], d[TEXT_BYTES];
+    char a[TEXT_BYTES];
 
     if (here) {
         fprintf(to, LABEL "%s after the switch, %.0f requests, ", "postcopy",
@@ -139,8 +156,6 @@ void report_postcopy_print(FILE *to, const json_t *source, const json_t *destina
     if (there)
         fprintf(to, LABEL "%.0f pages followed, %.0f came twice; all threads waited for %s\n", here ? "" : "postcopy",
                 number(there, "received-pages"), number(there, "duplicates"), time_of(a, there, "all-blocked-us"));
-    if (latency && number(latency, "count") > 0)
-        fprintf(to, LABEL "%.0f, in the middle %s, 99 of 100 within %s, the longest %s (mean %s)\n", "faults",
-                number(latency, "count"), time_of(a, latency, "p50-us"), time_of(b, latency, "p99-us"),
-                time_of(c, latency, "max-us"), time_of(d, latency, "mean-us"));
+    print_latency(to, "faults", json_object_get(there, "latency"));
+    print_latency(to, "long touches", json_object_get(there, "guest-latency"));
 }

@@ -11,6 +11,9 @@
 json_t *report_postcopy_add(json_t *object, bool is_source, const struct ferry_stats *stats,
                             const struct ferry_postcopy_thread *threads, unsigned count);
 
+/* How long the guest's own touches took, by its clock; at the destination, where it went before its memory. */
+void report_postcopy_add_touches(json_t *object, const struct ferry_latency *touches);
+
 /* In words; both may be NULL. */
 void report_postcopy_print(FILE *to, const json_t *source, const json_t *destination);
 

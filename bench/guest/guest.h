@@ -14,6 +14,7 @@
 
 #include <ferry/error.h>
 #include <ferry/guest.h>
+#include <ferry/latency.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -34,6 +35,7 @@ struct bench_figures {
     uint64_t largest_gap_ns;      /* between two beats on the same side */
     int64_t blackout_ns;          /* destination: from the last beat there to the first one here; -1: not yet */
     bool blackout_by_wall_clock;  /* the sides share no monotonic clock, so it is as good as their clocks agree */
+    struct ferry_latency touches; /* of its memory, on this side and before a check, where they took long: touches.h */
 };
 
 /**

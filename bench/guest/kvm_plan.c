@@ -99,6 +99,8 @@ static int check_spec(const struct guest_spec *spec, struct ferry_error *err)
         return ferry_error_set(err, -EINVAL,
                                "content: the pages of a kvm guest are random; text and mixed are for the "
                                "pattern guest");
+    if (spec->reads_bytes_per_sec > 0)
+        return ferry_error_set(err, -EINVAL, "reads: a kvm guest only writes; the pattern guest can");
     if (spec->hot_share_percent < 100)
         return ferry_error_set(err, -EINVAL, "hot-share: a kvm guest writes nowhere else; the pattern guest can");
     if (spec->vfio_bytes > 0)

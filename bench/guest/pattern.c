@@ -13,6 +13,7 @@
 #include "guest_ops.h"
 #include "mapping.h"
 #include "pattern_state.h"
+#include "toucher.h"
 #include "untouched.h"
 #include "vfio_sim.h"
 #include "writers.h"
@@ -36,8 +37,10 @@ struct pattern {
     struct mapping ram;
     struct mapping untouched;
     struct gate gate;
+    struct touches touches;
     struct regions *regions; /* this and the writers: NULL until the state is there */
     struct writers *writers;
+    struct toucher *toucher; /* NULL: none, also where the guest only writes */
     struct heart *heart;
     struct vfio_sim *vfio; /* at a destination: always, until the stream tells */
     struct findings device_findings;
@@ -162,11 +165,26 @@ static void state_saving(void *opaque)
 /* With the memory and the state there: everything that follows from them. */
 static int make_parts(struct pattern *p, bool trusted, struct ferry_error *err)
 {
+    const struct toucher_terms terms = {
+        .ram = p->ram.host,
+        .bytes = p->ram.bytes,
+        .bytes_per_sec = p->state.spec.reads_bytes_per_sec,
+        .seed = content_hash(p->state.spec.seed),
+        .gate = &p->gate,
+        .touches = &p->touches,
+    };
+
     p->regions = regions_new(&p->state.spec, p->ram.host, p->state.writes, trusted, err);
     if (!p->regions)
         return -ENOMEM;
-    p->writers = writers_new(&p->state.spec, p->regions, &p->gate, err);
-    return p->writers ? 0 : -EAGAIN;
+    p->writers = writers_new(&p->state.spec, p->regions, &p->gate, &p->touches, err);
+    if (!p->writers)
+        return -EAGAIN;
+    if (terms.bytes_per_sec > 0) {
+        p->toucher = toucher_new(&terms, err);
+        return p->toucher ? 0 : -EAGAIN;
+    }
+    return 0;
 }
 
 /* The device's own sections come before any other state. */
@@ -207,6 +225,7 @@ static void pattern_free(struct bench_guest *base)
     pattern_stop(p);
     gate_quit(&p->gate);
     writers_free(p->writers);
+    toucher_free(p->toucher);
     heart_free(p->heart);
     regions_free(p->regions);
     ferry_guest_free(p->ferry);
@@ -216,6 +235,7 @@ static void pattern_free(struct bench_guest *base)
     mapping_unmap(&p->untouched);
     free(p->state.writes);
     gate_destroy(&p->gate);
+    touches_destroy(&p->touches);
     pthread_mutex_destroy(&p->lock);
     free(p);
 }
@@ -232,6 +252,12 @@ static struct pattern *make_common(struct ferry_error *err)
         goto fail;
     }
     if (gate_init(&p->gate) < 0) {
+        findings_destroy(&p->device_findings);
+        pthread_mutex_destroy(&p->lock);
+        goto fail;
+    }
+    if (touches_init(&p->touches) < 0) {
+        gate_destroy(&p->gate);
         findings_destroy(&p->device_findings);
         pthread_mutex_destroy(&p->lock);
         goto fail;
@@ -368,6 +394,7 @@ static int pattern_verify(struct bench_guest *base, uint64_t run_on_ns, struct b
     pthread_mutex_unlock(&p->lock);
     if (!there)
         return ferry_error_set(err, -EPROTO, "a guest without state cannot be checked");
+    touches_end(&p->touches);
     regions_check(p->regions);
     if (run_on_ns > 0)
         clock_sleep_until_ns(clock_now_ns() + (int64_t)(run_on_ns < INT64_MAX / 2 ? run_on_ns : INT64_MAX / 2));
@@ -410,6 +437,7 @@ static void pattern_figures(struct bench_guest *base, struct bench_figures *out)
         .blackout_by_wall_clock = blackout.by_wall_clock,
     };
     pthread_mutex_unlock(&p->lock);
+    touches_summary(&p->touches, &out->touches);
     if (ran_ns > 0)
         out->dirty_bytes_per_sec =
             (uint64_t)((double)out->pages_written * FERRY_PAGE_BYTES * NS_PER_SEC / (double)ran_ns);

@@ -71,12 +71,30 @@ static const struct ferry_state_desc share_desc = {
     .hooks = { .needed = has_share },
 };
 
-static const struct ferry_state_desc *const subsections[] = { &vfio_desc, &share_desc, NULL };
+static bool has_reads(void *opaque)
+{
+    return ((const struct pattern_state *)opaque)->spec.reads_bytes_per_sec > 0;
+}
+
+static const struct ferry_field reads_fields[] = { FERRY_U64(spec.reads_bytes_per_sec, struct pattern_state),
+                                                   FERRY_END };
+
+static const struct ferry_state_desc reads_desc = {
+    .name = "pattern/reads",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .size = sizeof(struct pattern_state),
+    .fields = reads_fields,
+    .hooks = { .needed = has_reads },
+};
+
+static const struct ferry_state_desc *const subsections[] = { &vfio_desc, &share_desc, &reads_desc, NULL };
 
 static int state_pre_load(void *copy, struct ferry_error *err)
 {
     ((struct pattern_state *)copy)->spec.vfio_bytes = 0;
     ((struct pattern_state *)copy)->spec.hot_share_percent = 100;
+    ((struct pattern_state *)copy)->spec.reads_bytes_per_sec = 0;
     return 0;
 }
 

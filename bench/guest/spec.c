@@ -68,6 +68,7 @@ struct spec_row {
 static const struct spec_row rows[] = {
     ROW("size", ROW_SIZE, size_bytes),
     ROW("dirty", ROW_RATE, dirty_bytes_per_sec),
+    ROW("reads", ROW_RATE, reads_bytes_per_sec),
     ROW("pattern", ROW_CHOICE, pattern, .choices = patterns),
     ROW("hot", ROW_PERCENT, hot_percent),
     ROW("hot-share", ROW_PERCENT, hot_share_percent),

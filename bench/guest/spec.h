@@ -11,6 +11,7 @@
  *     content=random            or text, or mixed
  *     vfio=0                    a simulated device with so much memory of its own; pattern guests only
  *     beats=10000               of its heart, a second; pattern guests only
+ *     reads=0                   how fast it reads, all over: as dirty; pattern guests only
  *     threads=1 seed=1 huge=on  writers; what makes one guest differ from another; transparent huge pages
  *     dirty-log=bitmap          kvm only: how written pages are found; or ring, or uffd
  */
@@ -55,7 +56,8 @@ struct guest_spec {
     uint64_t untouched_bytes;
     uint64_t dirty_bytes_per_sec; /* 0: never writes; SPEC_UNLIMITED */
     uint64_t seed;
-    uint64_t vfio_bytes; /* 0: no such device */
+    uint64_t vfio_bytes;          /* 0: no such device */
+    uint64_t reads_bytes_per_sec; /* 0: never reads; SPEC_UNLIMITED */
     uint32_t hot_percent;
     uint32_t hot_share_percent; /* of all writes; the others go to the other pages */
     uint32_t zero_percent;

@@ -20,6 +20,7 @@ struct writer {
 struct writers {
     struct regions *regions; /* borrowed */
     struct gate *gate;       /* borrowed */
+    struct touches *touches; /* borrowed */
     uint64_t bytes_per_sec;  /* of each thread */
     uint32_t places;         /* how many of regions->writable are written to ... */
     uint32_t share_percent;  /* ... by so many of a hundred writes; the others go elsewhere */
@@ -76,6 +77,15 @@ static void rest(const struct writers *writers, struct pace *pace, int64_t began
         gate_sleep_until(writers->gate, now + (now - began_ns) * percent / (100 - percent));
 }
 
+static void write_one(struct writer *writer)
+{
+    uint32_t region = next_region(writer);
+    int64_t began_ns = clock_now_ns();
+
+    regions_write(writer->writers->regions, region);
+    touches_note(writer->writers->touches, clock_now_ns() - began_ns);
+}
+
 static void write_while_open(struct writer *writer)
 {
     struct writers *writers = writer->writers;
@@ -87,7 +97,7 @@ static void write_while_open(struct writer *writer)
         uint64_t due = pace_due(&pace, began_ns);
 
         for (; due > 0 && gate_is_open(writers->gate); due--) {
-            regions_write(writers->regions, next_region(writer));
+            write_one(writer);
             atomic_fetch_add_explicit(&writers->pages, 1, memory_order_relaxed);
         }
         rest(writers, &pace, began_ns);
@@ -116,7 +126,7 @@ static uint32_t count_places(const struct guest_spec *spec, const struct regions
 }
 
 struct writers *writers_new(const struct guest_spec *spec, struct regions *regions, struct gate *gate,
-                            struct ferry_error *err)
+                            struct touches *touches, struct ferry_error *err)
 {
     struct writers *writers = calloc(1, sizeof(*writers) + spec->threads * sizeof(writers->writer[0]));
     int ret;
@@ -127,6 +137,7 @@ struct writers *writers_new(const struct guest_spec *spec, struct regions *regio
     }
     writers->regions = regions;
     writers->gate = gate;
+    writers->touches = touches;
     writers->sequential = spec->pattern == SPEC_SEQUENTIAL;
     writers->places = count_places(spec, regions);
     writers->share_percent = spec->hot_share_percent;

@@ -5,17 +5,18 @@
 
 #include "gate.h"
 #include "regions.h"
+#include "touches.h"
 
 struct writers;
 
 /**
  * writers_new() - threads that write while @gate is open
- * @regions, @gate: borrowed
+ * @regions, @gate, @touches: borrowed
  *
  * A guest that never writes, or has no page to write, has no threads but is legal.
  */
 struct writers *writers_new(const struct guest_spec *spec, struct regions *regions, struct gate *gate,
-                            struct ferry_error *err);
+                            struct touches *touches, struct ferry_error *err);
 
 /* After gate_quit().  NULL is legal. */
 void writers_free(struct writers *writers);

@@ -79,6 +79,16 @@ class Postcopy(Case):
         self.assertGreater(sum(thread["faults"] for thread in there["threads"]), 0)
         self.assertEqual(len(received["postcopy-vcpu-blocktime"]), len(there["threads"]))
 
+    def test_the_guest_tells_how_long_its_own_touches_took(self):
+        limits = ["--max-postcopy-bandwidth", "8MiB/s", "--postcopy-prefetch", "0"]
+        spec = guest(dirty="0", more=",reads=4MiB/s")
+        sent, received = self.cross("tcp:127.0.0.1:0", ["--channels", "1"], ["--postcopy", "now", *limits], spec)
+        by_guest = received["postcopy"]["guest-latency"]
+        self.assertGreater(by_guest["count"], 0)
+        self.assertGreaterEqual(by_guest["p50-us"], 10)
+        self.assertEqual(by_guest["count"], sum(by_guest["distribution"]))
+        self.assertGreater(sent["postcopy"]["requested-pages"], 0)
+
     def test_neighbours_follow(self):
         sent, _ = self.cross("tcp:127.0.0.1:0", ["--channels", "1"], ["--postcopy", "now", "--max-postcopy-bandwidth",
                                                                       "8MiB/s"])

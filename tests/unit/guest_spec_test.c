@@ -29,6 +29,7 @@ static void nothing_means_the_defaults(void **state)
         assert_int_equal(spec.size_bytes, 256 << 20);
         assert_int_equal(spec.untouched_bytes, 0);
         assert_int_equal(spec.dirty_bytes_per_sec, 0);
+        assert_int_equal(spec.reads_bytes_per_sec, 0);
         assert_int_equal(spec.seed, 1);
         assert_int_equal(spec.hot_percent, 25);
         assert_int_equal(spec.zero_percent, 0);
@@ -45,9 +46,10 @@ static void every_key_is_understood(void **state)
     struct guest_spec spec;
 
     parse("size=1GiB,dirty=200MiB/s,pattern=hot,hot=10%,zero=30%,untouched=64GiB,content=mixed,threads=3,seed=77,"
-          "huge=off,vfio=16MiB,beats=1000",
+          "huge=off,vfio=16MiB,beats=1000,reads=40MB/s",
           &spec);
     assert_int_equal(spec.beats, 1000);
+    assert_int_equal(spec.reads_bytes_per_sec, 40000000);
     assert_int_equal(spec.vfio_bytes, 16 << 20);
     assert_int_equal(spec.size_bytes, 1 << 30);
     assert_int_equal(spec.dirty_bytes_per_sec, 200 << 20);

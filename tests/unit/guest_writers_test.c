@@ -22,6 +22,7 @@ struct crowd {
     uint64_t writes[REGIONS];
     struct regions *regions;
     struct gate gate;
+    struct touches touches;
     struct writers *writers;
 };
 
@@ -38,7 +39,8 @@ static void crowd_open(struct crowd *crowd, const char *text)
     assert_non_null(crowd->regions);
     regions_fill(crowd->regions);
     assert_int_equal(gate_init(&crowd->gate), 0);
-    crowd->writers = writers_new(&crowd->spec, crowd->regions, &crowd->gate, NULL);
+    assert_int_equal(touches_init(&crowd->touches), 0);
+    crowd->writers = writers_new(&crowd->spec, crowd->regions, &crowd->gate, &crowd->touches, NULL);
     assert_non_null(crowd->writers);
 }
 
@@ -48,6 +50,7 @@ static void crowd_close(struct crowd *crowd)
     writers_free(crowd->writers);
     regions_free(crowd->regions);
     gate_destroy(&crowd->gate);
+    touches_destroy(&crowd->touches);
     free(crowd->ram);
 }
 
