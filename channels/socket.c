@@ -18,6 +18,7 @@
 #include "iov.h"
 #include "log.h"
 #include "rights.h"
+#include "short_queue.h"
 #include "wait.h"
 #include "zerocopy.h"
 
@@ -38,12 +39,14 @@
 #define BACKGROUND_UNSENT_BYTES (128 * 1024)
 #define URGENT_PRIORITY         6 /* TC_PRIO_INTERACTIVE: in front of others where the device's queue has bands */
 #define LISTEN_BACKLOG          256
+#define PIECE_PARTS             64
 #define SYNC_LOOK_MS            50 /* a notice wakes at once; this is for a shutdown that comes in between */
 
 struct socket_channel {
     struct ferry_channel base;
     int fd;
     _Atomic(struct zero_copy *) zc; /* owned; NULL: never asked for; stays once it is there */
+    struct short_queue brief;       /* the writer's own */
     /* The reader's own. */
     size_t expected;  /* of the hint, not read yet */
     size_t lowat;     /* what SO_RCVLOWAT was set to */
@@ -115,14 +118,35 @@ static ssize_t socket_readv(struct ferry_channel *chan, const struct iovec *iov,
     }
 }
 
+/* The first @limit bytes, in at most PIECE_PARTS parts. */
+static size_t cut(struct iovec few[PIECE_PARTS], const struct iovec *iov, int count, size_t limit)
+{
+    size_t parts = 0;
+
+    while (parts < PIECE_PARTS && parts < (size_t)count && limit > 0) {
+        few[parts] = iov[parts];
+        if (few[parts].iov_len > limit)
+            few[parts].iov_len = limit;
+        limit -= few[parts++].iov_len;
+    }
+    return parts;
+}
+
 static ssize_t send_some(struct socket_channel *sock, const struct iovec *iov, int count, bool lent,
                          struct ferry_error *err)
 {
     struct msghdr msg = { .msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = (size_t)count };
-    int ret;
+    int flags = MSG_NOSIGNAL | MSG_DONTWAIT, ret;
+    struct iovec few[PIECE_PARTS];
+    size_t piece = short_queue_piece(&sock->brief);
 
+    if (piece > 0) {
+        msg.msg_iovlen = cut(few, iov, count, piece);
+        msg.msg_iov = few;
+        flags |= MSG_EOR; /* it is not joined with the next */
+    }
     for (;;) {
-        ssize_t done = sendmsg(sock->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT | (lent ? MSG_ZEROCOPY : 0));
+        ssize_t done = sendmsg(sock->fd, &msg, flags | (lent ? MSG_ZEROCOPY : 0));
 
         if (done >= 0) {
             if (lent)
@@ -280,6 +304,7 @@ static void socket_set_queue(struct ferry_channel *chan, enum channel_queue queu
     int fd = socket_of(chan)->fd;
 
     set_option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, unsent[queue]);
+    short_queue_switch(&socket_of(chan)->brief, fd, queue == CHANNEL_QUEUE_BACKGROUND);
     set_option(fd, SOL_SOCKET, SO_PRIORITY, queue == CHANNEL_QUEUE_URGENT ? URGENT_PRIORITY : 0);
 }
 

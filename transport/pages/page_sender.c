@@ -12,6 +12,9 @@
 /* So many zero pages may wait for company before they are flushed: the other end has something to do with them. */
 #define QUIET_PAGES 8192
 
+#define PROMPT_NS        NS_PER_MS
+#define PROMPT_PAGES_MIN 32 /* with fewer a loopback that others keep busy gets slow */
+
 int page_sender_init(struct page_sender *sender, struct ferry_channel *chan, unsigned channels, struct page_walk *walk,
                      const struct page_terms *terms, struct page_codec *codec, struct ferry_error *err)
 {
@@ -194,11 +197,24 @@ static int take_up_codec(struct page_sender *sender, struct ferry_error *err)
     return page_encoder_switch(&sender->encoder, wanted, atomic_load(&sender->codec->deltas), err);
 }
 
-/* In postcopy: what is in hand when it is asked for goes in its turn, so it is no more than the limit passes in a
- * millisecond. */
-static unsigned prompt_limit(const struct page_sender *sender)
+/* In postcopy what is in hand when it is asked for goes in its turn.  So it is no more than the channel takes in a
+ * millisecond, which the last batch has shown... */
+static void learn_prompt(struct page_sender *sender, int64_t took_ns)
 {
     unsigned most = sender->terms.batch_pages < BATCH_PAGES ? sender->terms.batch_pages : BATCH_PAGES;
+    unsigned pages = sender->prompt_pages ? sender->prompt_pages : most;
+
+    if (took_ns > PROMPT_NS)
+        pages = pages / 2 > PROMPT_PAGES_MIN ? pages / 2 : PROMPT_PAGES_MIN;
+    else if (took_ns < PROMPT_NS / 4 && sender->batch.count >= pages)
+        pages *= 2;
+    sender->prompt_pages = pages < most ? pages : most;
+}
+
+/* ... and than the limit passes in one. */
+static unsigned prompt_limit(const struct page_sender *sender)
+{
+    unsigned most = sender->prompt_pages ? sender->prompt_pages : PROMPT_PAGES_MIN;
     uint64_t rate = sender->terms.limit ? ratelimit_get(sender->terms.limit) : RATELIMIT_UNLIMITED;
     uint64_t pages = rate / 1000 / FERRY_PAGE_BYTES;
 
@@ -227,6 +243,7 @@ static int take_batch(struct page_sender *sender, bool *more, struct ferry_error
 static int send_batch(struct page_sender *sender, struct ferry_error *err)
 {
     struct packet *packet = &sender->packet;
+    int64_t began_ns = clock_now_ns();
     int ret;
 
     packet_from_batch(packet, &sender->batch);
@@ -240,6 +257,8 @@ static int send_batch(struct page_sender *sender, struct ferry_error *err)
     sender->quiet_pages += (unsigned)packet->zero_pages;
     if (ret == 0 && (sender->quiet_pages >= QUIET_PAGES || sender->postcopy))
         ret = flush(sender, err);
+    if (sender->postcopy)
+        learn_prompt(sender, clock_now_ns() - began_ns);
     return ret < 0 ? ret : ferry_writer_status(sender->writer, err);
 }
 

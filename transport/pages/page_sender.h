@@ -31,6 +31,7 @@ struct page_sender {
     uint32_t round;
     bool afresh;              /* the other end has nothing of these pages: in the first round, and in postcopy */
     bool postcopy;            /* somebody may wait for any page */
+    unsigned prompt_pages;    /* then: what the channel takes at once, as far as it has shown; 0: nothing yet */
     bool is_long;             /* there is plenty to be done in this round, for every channel */
     unsigned quiet_pages;     /* zero pages that were put and not flushed */
     struct page_codec *codec; /* borrowed */
