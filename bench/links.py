@@ -51,6 +51,11 @@ def up(rate=None):
         down()
 
 
+def payload(rate):
+    """@rate: in gbit. Bytes per second of TCP that such a link has room for: 1448 of the 1514 of each frame."""
+    return int(rate.removesuffix("gbit")) * 1e9 / 8 * 1448 / 1514
+
+
 def iperf(seconds=2):
     """Bytes per second of one stream of iperf3's; None where there is no such program."""
     try:
