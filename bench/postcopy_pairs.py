@@ -53,11 +53,11 @@ def ferry(args, settings, folder):
     here, there = sent["postcopy"], got["postcopy"]
     background = there["received-pages"] - here["requested-pages"] - here["prefetched-pages"]
     precopy_s = (sent["total-time-us"] / 1000 - sent["setup-time"] - here["time"]) / 1000
-    before = sent["ram"]["total"] // 4096 - there["discarded-pages"]
+    before = sent["ram"]["transferred"] - there["discarded-pages"] * 4096
     return {"touch": picked(there["guest-latency"]), "fault": picked(there["latency"]), "time_ms": here["time"],
             "missing": there["discarded-pages"] * 4096, "requests": here["requests"],
             "already_sent": here["already-sent"], "background_rate": background * 4096e3 / here["time"],
-            "precopy_rate": before * 4096 / max(precopy_s, 1e-3), "blackout_ms": got["guest-blackout"]}
+            "precopy_rate": max(before, 0) / max(precopy_s, 1e-3), "blackout_ms": got["guest-blackout"]}
 
 
 def qemu(harness, args, settings):
