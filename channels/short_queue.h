@@ -34,7 +34,7 @@ void short_queue_switch(struct short_queue *queue, int fd, bool on);
 /* The most that one write may have; 0: anything.  Looks at the connection now and then. */
 size_t short_queue_piece(struct short_queue *queue);
 
-/* What a piece should have where TCP delivers @rate bytes a second,, nothing is faster than @min_rtt_us, and it may
+/* What a piece should have where TCP delivers @rate bytes a second, nothing is faster than @min_rtt_us, and it may
  * wait for @queue_us. */
 size_t short_queue_for(uint64_t rate, uint64_t min_rtt_us, unsigned queue_us);
 

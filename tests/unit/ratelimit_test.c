@@ -50,7 +50,13 @@ static void no_window_exceeds_the_limit(void **state)
     ratelimit_free(limit);
 }
 
-/* What is charged is made up for before the next draw, but only so much of it that others come to their turn. */
+static void draw_all(struct ratelimit *limit, uint64_t bytes)
+{
+    while (bytes > 0)
+        bytes -= ratelimit_draw(limit, RATELIMIT_PAGES, bytes);
+}
+
+/* What is charged is made up for by those who draw, but only so much of it that it has an end. */
 static void what_was_charged_is_made_up_for(void **state)
 {
     const uint64_t rate = 10u << 20;
@@ -58,19 +64,48 @@ static void what_was_charged_is_made_up_for(void **state)
     int64_t began = clock_now_ns();
 
     ratelimit_charge(limit, rate / 20); /* what 50 ms bring, of which 5 ms may have been there */
-    assert_true(ratelimit_draw(limit, RATELIMIT_PAGES, 4096) > 0);
-    assert_true(clock_now_ns() - began >= 44 * NS_PER_MS);
+    draw_all(limit, rate / 10);
+    assert_true(clock_now_ns() - began >= 140 * NS_PER_MS);
 
     began = clock_now_ns();
-    ratelimit_charge(limit, 1u << 30); /* 102 s */
-    assert_true(ratelimit_draw(limit, RATELIMIT_PAGES, 4096) > 0);
-    assert_true(clock_now_ns() - began >= 90 * NS_PER_MS);
+    ratelimit_charge(limit, 1u << 30); /* 102 s, of which 100 ms count */
+    draw_all(limit, rate / 5);
+    assert_true(clock_now_ns() - began >= 290 * NS_PER_MS);
     assert_true(clock_now_ns() - began < 60 * NS_PER_SEC);
 
     ratelimit_set(limit, RATELIMIT_UNLIMITED);
     ratelimit_charge(limit, 1u << 30);
     assert_int_equal(ratelimit_draw(limit, RATELIMIT_PAGES, 1u << 20), 1u << 20);
     ratelimit_free(limit);
+}
+
+struct charger {
+    struct ratelimit *limit;
+    atomic_bool stop;
+};
+
+static void *charge_much(void *opaque)
+{
+    struct charger *charger = opaque;
+
+    while (!atomic_load(&charger->stop)) {
+        ratelimit_charge(charger->limit, 1u << 20);
+        clock_sleep_until_ns(clock_now_ns() + NS_PER_MS);
+    }
+    return NULL;
+}
+
+/* However much goes without waiting, who waits has its turn: a sign of life may be among it. */
+static void charges_starve_nobody(void **state)
+{
+    struct charger charger = { .limit = ratelimit_new(10u << 20) };
+    pthread_t thread;
+
+    assert_int_equal(pthread_create(&thread, NULL, charge_much, &charger), 0);
+    draw_all(charger.limit, 1u << 20);
+    atomic_store(&charger.stop, true);
+    pthread_join(thread, NULL);
+    ratelimit_free(charger.limit);
 }
 
 static void unlimited_grants_everything_at_once(void **state)
@@ -289,6 +324,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_window_exceeds_the_limit),
         cmocka_unit_test(what_was_charged_is_made_up_for),
+        cmocka_unit_test(charges_starve_nobody),
         cmocka_unit_test(unlimited_grants_everything_at_once),
         cmocka_unit_test(a_new_limit_wakes_those_who_wait),
         cmocka_unit_test(release_wakes_those_who_wait),

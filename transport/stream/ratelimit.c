@@ -9,6 +9,9 @@
  *             v draw                   all that is wanted), so that a slow limit does not become many tiny writes.
  *
  *      queue: main, channel 3, channel 0, ...     First come, first served; what is urgent comes next to first.
+ *
+ * What is charged (requested pages, which wait for nothing) is made up for by the others, who keep half of the rate
+ * however much that is: they carry the signs of life, too.
  */
 #include "ratelimit.h"
 
@@ -22,7 +25,7 @@
 #define DEPTH_MS  5
 #define WORTH_MS  2
 #define MIN_DEPTH 1024
-#define DEBT_MS   100 /* so much of what was charged is made up for; the rest is forgiven, or nobody would draw again */
+#define DEBT_MS   100 /* so much of what was charged is made up for, from half of what comes; the rest is forgiven */
 
 /* Lies on the stack of the thread that waits. */
 struct drawer {
@@ -38,6 +41,7 @@ struct ratelimit {
     enum ratelimit_class last;  /* who drew last */
     uint64_t rate;
     double level;   /* bytes in the bucket */
+    double debt;    /* bytes that were charged and are not made up for yet */
     int64_t filled; /* when level was right */
     bool released;
 };
@@ -110,10 +114,16 @@ static double at_least(double value, double floor)
 static void refill(struct ratelimit *limit, int64_t now)
 {
     double depth = at_least((double)limit->rate * DEPTH_MS / 1000, MIN_DEPTH);
+    double brought = (double)limit->rate * (double)(now - limit->filled) / NS_PER_SEC;
+    double repaid = limit->debt < brought / 2 ? limit->debt : brought / 2, over;
 
-    limit->level += (double)limit->rate * (double)(now - limit->filled) / NS_PER_SEC;
-    if (limit->level > depth)
+    limit->debt -= repaid;
+    limit->level += brought - repaid;
+    if (limit->level > depth) {
+        over = limit->level - depth;
+        limit->debt -= over < limit->debt ? over : limit->debt;
         limit->level = depth;
+    }
     limit->filled = now;
 }
 
@@ -186,12 +196,14 @@ void ratelimit_charge(struct ratelimit *limit, size_t bytes)
 {
     pthread_mutex_lock(&limit->lock);
     if (!is_open(limit)) {
-        double deepest = -(double)limit->rate * DEBT_MS / 1000;
+        double most = (double)limit->rate * DEBT_MS / 1000, there;
 
         refill(limit, clock_now_ns());
-        limit->level -= (double)bytes;
-        if (limit->level < deepest)
-            limit->level = deepest;
+        there = limit->level < (double)bytes ? limit->level : (double)bytes;
+        limit->level -= there;
+        limit->debt += (double)bytes - there;
+        if (limit->debt > most)
+            limit->debt = most;
     }
     pthread_mutex_unlock(&limit->lock);
 }

@@ -30,7 +30,7 @@ enum ratelimit_class {
 /* Wait until some of @want bytes may go; returns how many (1 to @want). */
 size_t ratelimit_draw(struct ratelimit *limit, enum ratelimit_class class, size_t want);
 
-/* @bytes went without having been drawn: those who draw wait until the rate has made up for them.  Never blocks. */
+/* @bytes went without having been drawn: those who draw make up for them, with half of the rate.  Never blocks. */
 void ratelimit_charge(struct ratelimit *limit, size_t bytes);
 
 /* Let everybody through, now and later: the session is being cancelled and its channels are shut down. */
