@@ -195,22 +195,14 @@ def load_harness(args):
     return Peer()
 
 
-def arguments():
-    parser = argparse.ArgumentParser(description=ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("settings", nargs="*", metavar="SETTINGS", help="default: plain, and tls=x509")
-    parser.add_argument("--ferry", default="ferry", metavar="PATH", help="the program")
-    parser.add_argument("--bench", metavar="DIR", help="where bench-channels is [beside the program: ../bench]")
-    parser.add_argument("--guest", default="pattern:size=256MiB", metavar="SPEC", help="[%(default)s]")
-    parser.add_argument("--runs", type=int, default=3, metavar="N", help="of which medians are taken [%(default)s]")
+def checked(parser):
+    """What every series is told, and whether it makes sense."""
     parser.add_argument("--cold", action="store_true", help="do not keep memory warm")
-    parser.add_argument("--no-limit", action="store_true", help="do not measure bare streams")
-    parser.add_argument("--files", default="/dev/shm", metavar="DIR", help="where uri=file puts them [%(default)s]")
     parser.add_argument("--qemu", metavar="PATH", help="a QEMU to do the same, in turns")
     parser.add_argument("--harness", metavar="DIR", help="where qemu_bench.py and its guest are, for --qemu")
     args = parser.parse_args()
     args.settings = args.settings or ["", "tls=x509"]
     args.ferry = shutil.which(args.ferry) or parser.error(f"there is no {args.ferry}")
-    args.bench = args.bench or os.path.join(os.path.dirname(os.path.dirname(args.ferry)), "bench")
     if args.runs < 1:
         parser.error("--runs: at least 1")
     if bool(args.qemu) != bool(args.harness):
@@ -220,24 +212,42 @@ def arguments():
     return args
 
 
-def main():
-    args = arguments()
+def print_series(name, args, run_all_of):
+    """Keys and the harness are made for it, and gone afterwards."""
     folder = tempfile.mkdtemp(prefix="ferry-bench-")
     before = machine()
     harness = None
     try:
         make_keys(args.ferry, folder, {keys_of(text).get("tls") for text in args.settings})
         harness = load_harness(args)
-        rows = run_all(args, folder, harness)
+        rows = run_all_of(args, folder, harness)
     except (RuntimeError, subprocess.SubprocessError) as error:
-        print(f"end_to_end.py: {error}", file=sys.stderr)
+        print(f"{name}.py: {error}", file=sys.stderr)
         sys.exit(1)
     finally:
         if harness:
             harness.close()
         shutil.rmtree(folder, ignore_errors=True)
-    print(json.dumps({"bench": "end_to_end", "machine": before,
+    print(json.dumps({"bench": name, "machine": before,
                       "settings": {"guest": args.guest, "runs": args.runs, "cold": args.cold}, "results": rows}, indent=2))
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("settings", nargs="*", metavar="SETTINGS", help="default: plain, and tls=x509")
+    parser.add_argument("--ferry", default="ferry", metavar="PATH", help="the program")
+    parser.add_argument("--bench", metavar="DIR", help="where bench-channels is [beside the program: ../bench]")
+    parser.add_argument("--guest", default="pattern:size=256MiB", metavar="SPEC", help="[%(default)s]")
+    parser.add_argument("--runs", type=int, default=3, metavar="N", help="of which medians are taken [%(default)s]")
+    parser.add_argument("--no-limit", action="store_true", help="do not measure bare streams")
+    parser.add_argument("--files", default="/dev/shm", metavar="DIR", help="where uri=file puts them [%(default)s]")
+    args = checked(parser)
+    args.bench = args.bench or os.path.join(os.path.dirname(os.path.dirname(args.ferry)), "bench")
+    return args
+
+
+def main():
+    print_series("end_to_end", arguments(), run_all)
 
 
 if __name__ == "__main__":

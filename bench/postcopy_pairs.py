@@ -9,16 +9,12 @@
 # are not counted.  QEMU runs with postcopy-preempt and gets its command as soon as it takes one, Ferry with now.
 import argparse
 import contextlib
-import json
-import shutil
 import statistics
-import subprocess
 import sys
-import tempfile
 
 import links
-from end_to_end import load_harness, make_keys
-from sides import MIB, Run, amount, guest_bytes, guest_of, keys_of, machine
+from end_to_end import checked, print_series
+from sides import MIB, Run, amount, guest_bytes, guest_of, keys_of
 
 ABOUT = """How long does a guest wait for its pages in postcopy?
 
@@ -168,40 +164,11 @@ def arguments():
     parser.add_argument("--guest", default="pattern:size=512MiB,reads=unlimited,beats=1000", metavar="SPEC",
                         help="[%(default)s]")
     parser.add_argument("--runs", type=int, default=5, metavar="N", help="of which medians are taken [%(default)s]")
-    parser.add_argument("--cold", action="store_true", help="do not keep memory warm")
-    parser.add_argument("--qemu", metavar="PATH", help="a QEMU to do the same, in turns")
-    parser.add_argument("--harness", metavar="DIR", help="where qemu_bench.py and its guest are, for --qemu")
-    args = parser.parse_args()
-    args.settings = args.settings or ["", "tls=x509"]
-    args.ferry = shutil.which(args.ferry) or parser.error(f"there is no {args.ferry}")
-    if args.runs < 1:
-        parser.error("--runs: at least 1")
-    if bool(args.qemu) != bool(args.harness):
-        parser.error("--qemu and --harness belong together")
-    if any("=" not in part for text in args.settings for part in text.split(",") if part):
-        parser.error("SETTINGS are KEY=VALUE,KEY=VALUE...")
-    return args
+    return checked(parser)
 
 
 def main():
-    args = arguments()
-    folder = tempfile.mkdtemp(prefix="ferry-bench-")
-    before = machine()
-    harness = None
-    try:
-        make_keys(args.ferry, folder, {keys_of(text).get("tls") for text in args.settings})
-        harness = load_harness(args)
-        rows = run_all(args, folder, harness)
-    except (RuntimeError, subprocess.SubprocessError) as error:
-        print(f"postcopy_pairs.py: {error}", file=sys.stderr)
-        sys.exit(1)
-    finally:
-        if harness:
-            harness.close()
-        shutil.rmtree(folder, ignore_errors=True)
-    print(json.dumps({"bench": "postcopy_pairs", "machine": before,
-                      "settings": {"guest": args.guest, "runs": args.runs, "cold": args.cold}, "results": rows},
-                     indent=2))
+    print_series("postcopy_pairs", arguments(), run_all)
 
 
 if __name__ == "__main__":
