@@ -8,6 +8,7 @@
 
 #define NS_PER_SEC INT64_C(1000000000)
 #define NS_PER_MS  INT64_C(1000000)
+#define NS_PER_US  INT64_C(1000)
 
 int64_t clock_now_ns(void);
 

@@ -103,6 +103,10 @@ static int check_spec(const struct guest_spec *spec, struct ferry_error *err)
         return ferry_error_set(err, -EINVAL, "reads: a kvm guest only writes; the pattern guest can");
     if (spec->hot_share_percent < 100)
         return ferry_error_set(err, -EINVAL, "hot-share: a kvm guest writes nowhere else; the pattern guest can");
+    if (spec->pattern == SPEC_TRACE)
+        return ferry_error_set(err, -EINVAL, "trace: a kvm guest writes in an order of its own; the pattern guest can");
+    if (spec->pattern == SPEC_BURSTS && spec->dirty_bytes_per_sec == SPEC_UNLIMITED)
+        return ferry_error_set(err, -EINVAL, "dirty: the vCPUs of a kvm guest that writes in bursts need a rate");
     if (spec->vfio_bytes > 0)
         return ferry_error_set(err, -EINVAL, "vfio: a kvm guest has no such device; the pattern guest has");
     if (spec->beats > 0)

@@ -186,6 +186,26 @@ static const struct ferry_field fields[] = {
     FERRY_END,
 };
 
+static bool has_bursts(void *opaque)
+{
+    return ((const struct kvm_state *)opaque)->spec.pattern == SPEC_BURSTS;
+}
+
+static const struct ferry_field burst_fields[] = { FERRY_U64(spec.burst_ns, struct kvm_state),
+                                                   FERRY_U64(spec.pause_ns, struct kvm_state), FERRY_END };
+
+/* A guest that does not write in bursts is as it always was. */
+static const struct ferry_state_desc burst_desc = {
+    .name = "kvm/bursts",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .size = sizeof(struct kvm_state),
+    .fields = burst_fields,
+    .hooks = { .needed = has_bursts },
+};
+
+static const struct ferry_state_desc *const subsections[] = { &burst_desc, NULL };
+
 static int state_pre_save(void *opaque, struct ferry_error *err)
 {
     struct kvm_state *state = opaque;
@@ -245,5 +265,6 @@ const struct ferry_state_desc kvm_state_desc = {
     .minimum_version_id = 1,
     .size = sizeof(struct kvm_state),
     .fields = fields,
+    .subsections = subsections,
     .hooks = { .pre_save = state_pre_save, .check = state_check, .post_load = state_post_load },
 };

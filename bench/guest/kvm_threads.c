@@ -47,8 +47,10 @@ struct kvm_threads {
     struct kvm_machine machine;
     struct gate gate;
     uint64_t bytes_per_sec; /* of each vCPU; 0: never writes */
-    atomic_uint throttle;   /* percent of their time that vCPUs do not run */
-    pthread_mutex_t lock;   /* guards failure */
+    uint64_t burst_ns;      /* 0: all the time */
+    uint64_t pause_ns;
+    atomic_uint throttle; /* percent of their time that vCPUs do not run */
+    pthread_mutex_t lock; /* guards failure */
     struct ferry_error failure;
     unsigned running;
     struct vcpu vcpu[];
@@ -242,6 +244,7 @@ static void *vcpu_main(void *opaque)
     while (gate_enter(gate)) {
         vcpu->beat_ns = clock_now_ns();
         pace_start(&vcpu->pace, vcpu->threads->bytes_per_sec, vcpu->beat_ns);
+        pace_in_bursts(&vcpu->pace, vcpu->threads->burst_ns, vcpu->threads->pause_ns);
         vcpu->worked_ns = vcpu->beat_ns;
         while (gate_is_open(gate) && !vcpu->ended) {
             enter(vcpu);
@@ -300,6 +303,8 @@ struct kvm_threads *kvm_threads_new(const struct kvm_machine *machine, struct fe
     pthread_mutex_init(&threads->lock, NULL);
     threads->machine = *machine;
     threads->bytes_per_sec = machine->plan->share[0].written ? spec->dirty_bytes_per_sec : 0;
+    threads->burst_ns = spec->pattern == SPEC_BURSTS ? spec->burst_ns : 0;
+    threads->pause_ns = spec->pause_ns;
     if (threads->bytes_per_sec != PACE_UNLIMITED)
         threads->bytes_per_sec = (threads->bytes_per_sec + count - 1) / count;
     if (sigaction(KICK, &ignore, NULL) < 0)

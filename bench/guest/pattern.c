@@ -14,6 +14,7 @@
 #include "mapping.h"
 #include "pattern_state.h"
 #include "toucher.h"
+#include "trace.h"
 #include "untouched.h"
 #include "vfio_sim.h"
 #include "writers.h"
@@ -40,6 +41,7 @@ struct pattern {
     struct touches touches;
     struct regions *regions; /* this and the writers: NULL until the state is there */
     struct writers *writers;
+    struct trace *trace;     /* that is replayed; NULL: none */
     struct toucher *toucher; /* NULL: none, also where the guest only writes */
     struct heart *heart;
     struct vfio_sim *vfio; /* at a destination: always, until the stream tells */
@@ -177,7 +179,8 @@ static int make_parts(struct pattern *p, bool trusted, struct ferry_error *err)
     p->regions = regions_new(&p->state.spec, p->ram.host, p->state.writes, trusted, err);
     if (!p->regions)
         return -ENOMEM;
-    p->writers = writers_new(&p->state.spec, p->regions, &p->gate, &p->touches, err);
+    p->regions->own = p->state.own;
+    p->writers = writers_new(&p->state.spec, p->regions, &p->gate, &p->touches, p->trace, err);
     if (!p->writers)
         return -EAGAIN;
     if (terms.bytes_per_sec > 0) {
@@ -234,6 +237,8 @@ static void pattern_free(struct bench_guest *base)
     mapping_unmap(&p->ram);
     mapping_unmap(&p->untouched);
     free(p->state.writes);
+    free(p->state.own);
+    trace_free(p->trace);
     gate_destroy(&p->gate);
     touches_destroy(&p->touches);
     pthread_mutex_destroy(&p->lock);
@@ -310,7 +315,9 @@ static int make_memory(struct pattern *p, struct ferry_error *err)
     p->state.region_count = regions_count(spec->size_bytes);
     p->state.loaded = true;
     p->state.writes = calloc(p->state.region_count, sizeof(*p->state.writes));
-    if (!p->state.writes)
+    p->state.own_count = p->trace ? (uint32_t)(spec->size_bytes / FERRY_PAGE_BYTES) : 0;
+    p->state.own = p->trace ? calloc(p->state.own_count, sizeof(*p->state.own)) : NULL;
+    if (!p->state.writes || (p->trace && !p->state.own))
         return ferry_error_set(err, -ENOMEM, "out of memory for the guest's generations");
     return 0;
 }
@@ -325,6 +332,25 @@ static int make_device(struct pattern *p, struct ferry_error *err)
 
     p->vfio = vfio_sim_new(&config, &p->device_findings, err);
     return p->vfio ? vfio_sim_add_to(p->vfio, p->ferry, err) : -ENOMEM;
+}
+
+/* What is replayed says how much memory there is, unless that was said, and how much is written. */
+static int take_trace(struct pattern *p, struct ferry_error *err)
+{
+    struct guest_spec *spec = &p->state.spec;
+
+    if (spec->pattern != SPEC_TRACE)
+        return 0;
+    p->trace = trace_read(spec->trace, err);
+    if (!p->trace)
+        return -EINVAL;
+    if (!spec->sized)
+        spec->size_bytes = p->trace->pages * FERRY_PAGE_BYTES;
+    if (p->trace->span > spec->size_bytes / FERRY_PAGE_BYTES)
+        return ferry_error_set(err, -EINVAL, "%s: it writes %" PRIu64 " pages, and size has %" PRIu64, spec->trace,
+                               p->trace->span, spec->size_bytes / FERRY_PAGE_BYTES);
+    spec->dirty_bytes_per_sec = trace_bytes_per_sec(p->trace);
+    return spec_check(spec, err);
 }
 
 static struct bench_guest *pattern_create(const char *keys, struct ferry_error *err)
@@ -344,7 +370,8 @@ static struct bench_guest *pattern_create(const char *keys, struct ferry_error *
     p->state.spec = spec;
     if (spec.beats > 0)
         heart_set_period(p->heart, NS_PER_SEC / spec.beats);
-    if (make_memory(p, err) < 0 || make_parts(p, true, err) < 0 || (spec.vfio_bytes > 0 && make_device(p, err) < 0)) {
+    if (take_trace(p, err) < 0 || make_memory(p, err) < 0 || make_parts(p, true, err) < 0 ||
+        (spec.vfio_bytes > 0 && make_device(p, err) < 0)) {
         pattern_free(&p->base);
         return NULL;
     }

@@ -6,6 +6,7 @@
 #include "regions.h"
 
 #include <errno.h>
+#include <ferry/memory.h>
 #include <inttypes.h>
 
 /* Asked before the counts are allocated. */
@@ -88,7 +89,55 @@ static const struct ferry_state_desc reads_desc = {
     .hooks = { .needed = has_reads },
 };
 
-static const struct ferry_state_desc *const subsections[] = { &vfio_desc, &share_desc, &reads_desc, NULL };
+static bool has_bursts(void *opaque)
+{
+    return ((const struct pattern_state *)opaque)->spec.pattern == SPEC_BURSTS;
+}
+
+static const struct ferry_field burst_fields[] = { FERRY_U64(spec.burst_ns, struct pattern_state),
+                                                   FERRY_U64(spec.pause_ns, struct pattern_state), FERRY_END };
+
+static const struct ferry_state_desc burst_desc = {
+    .name = "pattern/bursts",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .size = sizeof(struct pattern_state),
+    .fields = burst_fields,
+    .hooks = { .needed = has_bursts },
+};
+
+static bool has_trace(void *opaque)
+{
+    return ((const struct pattern_state *)opaque)->spec.pattern == SPEC_TRACE;
+}
+
+/* Asked before the counts are allocated. */
+static bool own_fit(void *opaque, int version)
+{
+    const struct pattern_state *state = opaque;
+
+    return state->spec.pattern == SPEC_TRACE && state->own_count > 0 &&
+           state->own_count == state->ram_bytes / FERRY_PAGE_BYTES;
+}
+
+static const struct ferry_field trace_fields[] = {
+    FERRY_U32(own_count, struct pattern_state),
+    FERRY_VALIDATE("a count for each page", own_fit),
+    FERRY_ALLOC_VARRAY(own, struct pattern_state, own_count, SPEC_TRACE_SIZE_MAX / FERRY_PAGE_BYTES, U32),
+    FERRY_END,
+};
+
+static const struct ferry_state_desc trace_desc = {
+    .name = "pattern/trace",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .size = sizeof(struct pattern_state),
+    .fields = trace_fields,
+    .hooks = { .needed = has_trace },
+};
+
+static const struct ferry_state_desc *const subsections[] = { &vfio_desc,  &share_desc, &reads_desc,
+                                                              &burst_desc, &trace_desc, NULL };
 
 static int state_pre_load(void *copy, struct ferry_error *err)
 {
@@ -127,6 +176,8 @@ static int state_check(const void *copy, int version, struct ferry_error *err)
         ret = check_block("a device's memory", state->spec.vfio_bytes, state->ops->device_bytes(state->opaque), err);
     if (ret == 0)
         ret = heart_check(&state->heart, err);
+    if (ret == 0 && state->spec.pattern == SPEC_TRACE && state->own_count == 0)
+        ret = ferry_error_set(err, -EINVAL, "the guest replays a trace, but its state does not count its pages");
     if (ret == 0 && state->loaded)
         ret = ferry_error_set(err, -EEXIST, "the guest has its state already");
     return ret;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* pattern_state.h - the pattern guest's device state: what it is like, its heart, and how often each region was written
  *
- * Eight bytes for each megabyte.  A load believes nothing: it is refused unless it fits the memory that is there.
+ * Eight bytes for each megabyte; where a trace is replayed, a KiB.  A load believes nothing: it is refused unless it
+ * fits the memory that is there.
  */
 #ifndef BENCH_PATTERN_STATE_H
 #define BENCH_PATTERN_STATE_H
@@ -25,7 +26,9 @@ struct pattern_state {
     struct guest_spec spec;
     struct heart_record heart;
     uint32_t region_count;
-    uint64_t *writes; /* owned, from malloc */
+    uint64_t *writes;   /* owned, from malloc */
+    uint32_t own_count; /* 0, or with SPEC_TRACE the number of pages */
+    uint32_t *own;      /* how often each page was written; owned, from malloc; NULL: not counted */
 
     /* not on the wire */
     uint64_t ram_bytes; /* of the memory that is there */

@@ -146,7 +146,8 @@ static void each_page(struct regions *regions, uint64_t index,
         uint64_t due = 0;
 
         if (bit_test(region->data, i))
-            due = generation(regions->writes[index], region->data_pages, position++);
+            due = generation(regions->writes[index], region->data_pages, position++) +
+                  (regions->own ? regions->own[index * REGION_PAGES + i] : 0);
         visit(regions, index * REGION_PAGES + i, due);
     }
 }
@@ -210,5 +211,16 @@ void regions_write(struct regions *regions, uint32_t index)
     content_write(&regions->content, regions->ram + page * FERRY_PAGE_BYTES, page, before + 1);
     regions->writes[index]++;
     region->next = (uint16_t)next_data_page(region, region->next + 1u);
+    region_unlock(region);
+}
+
+void regions_write_page(struct regions *regions, uint64_t page)
+{
+    struct region *region = &regions->region[page / REGION_PAGES];
+
+    region_lock(region);
+    if (!region->trusted)
+        check_page(regions, page, regions->own[page]);
+    content_write(&regions->content, regions->ram + page * FERRY_PAGE_BYTES, page, ++regions->own[page]);
     region_unlock(region);
 }

@@ -9,6 +9,8 @@
  *                              generation   2  2  1  1  1
  *                                                 ^ next
  *
+ * A guest that replays a trace writes pages in no such order: it has a count for each page besides.
+ *
  * A region's lock is held for the write of one page, and for a check of the whole region.  Memory that came from
  * elsewhere is not trusted until its region was checked: until then a write checks the page before it overwrites it,
  * or a lost write would be painted over.
@@ -40,6 +42,7 @@ struct regions {
     uint8_t *ram; /* borrowed */
     uint64_t pages;
     uint64_t *writes; /* of each region; borrowed: this is device state */
+    uint32_t *own;    /* of each page, besides its region's; likewise; NULL: none, the region's number says all */
     struct region *region;
     uint32_t count;
     uint32_t *writable; /* the regions that have data pages, in order */
@@ -65,6 +68,9 @@ void regions_fill(struct regions *regions);
 
 /* The next write of a region of regions->writable.  Thread: any. */
 void regions_write(struct regions *regions, uint32_t index);
+
+/* The next write of a page, which is data; there are counts of its own.  Thread: any. */
+void regions_write_page(struct regions *regions, uint64_t page);
 
 /* Check every page of every region; several threads, while the guest runs or stands still. */
 void regions_check(struct regions *regions);

@@ -18,10 +18,8 @@ struct spec_choice {
 };
 
 static const struct spec_choice patterns[] = {
-    { "uniform", SPEC_UNIFORM },
-    { "sequential", SPEC_SEQUENTIAL },
-    { "hot", SPEC_HOT },
-    { NULL, 0 },
+    { "uniform", SPEC_UNIFORM }, { "sequential", SPEC_SEQUENTIAL }, { "hot", SPEC_HOT },
+    { "bursts", SPEC_BURSTS },   { "trace", SPEC_TRACE },           { NULL, 0 },
 };
 
 static const struct spec_choice contents[] = {
@@ -46,6 +44,8 @@ static const struct spec_choice switches[] = {
 
 enum row_kind {
     ROW_SIZE,
+    ROW_TIME,
+    ROW_PATH,
     ROW_RATE,
     ROW_PERCENT,
     ROW_U32,
@@ -72,6 +72,9 @@ static const struct spec_row rows[] = {
     ROW("pattern", ROW_CHOICE, pattern, .choices = patterns),
     ROW("hot", ROW_PERCENT, hot_percent),
     ROW("hot-share", ROW_PERCENT, hot_share_percent),
+    ROW("burst", ROW_TIME, burst_ns),
+    ROW("pause", ROW_TIME, pause_ns),
+    ROW("trace", ROW_PATH, trace),
     ROW("zero", ROW_PERCENT, zero_percent),
     ROW("untouched", ROW_SIZE, untouched_bytes),
     ROW("vfio", ROW_SIZE, vfio_bytes),
@@ -91,6 +94,8 @@ static const struct guest_spec defaults = {
     .seed = 1,
     .hot_percent = 25,
     .hot_share_percent = 100,
+    .burst_ns = UINT64_C(100000000),
+    .pause_ns = UINT64_C(400000000),
     .threads = 1,
     .pattern = SPEC_UNIFORM,
     .content = SPEC_RANDOM,
@@ -138,6 +143,12 @@ static int parse_value(const struct spec_row *row, const char *value, struct gue
     switch (row->kind) {
     case ROW_SIZE:
         return units_parse_size(value, at, err);
+    case ROW_TIME:
+        return units_parse_time(value, at, err);
+    case ROW_PATH:
+        if (!*value || snprintf(at, SPEC_TRACE_BYTES, "%s", value) >= SPEC_TRACE_BYTES)
+            return ferry_error_set(err, -EINVAL, "a file's name has from 1 to %d bytes", SPEC_TRACE_BYTES - 1);
+        return 0;
     case ROW_RATE:
         if (!strcmp(value, "0")) { /* a rate of 0 is refused there, but a guest may well be idle */
             *(uint64_t *)at = 0;
@@ -202,6 +213,41 @@ static bool was_seen(unsigned seen, const char *key)
     return seen & (1u << (find_row(key) - rows));
 }
 
+/* Keys that say something about a pattern only, and imply it. */
+static int imply_pattern(unsigned seen, struct guest_spec *spec, struct ferry_error *err)
+{
+    static const struct {
+        const char *key;
+        enum spec_pattern pattern;
+    } implied[] = { { "hot", SPEC_HOT }, { "burst", SPEC_BURSTS }, { "pause", SPEC_BURSTS }, { "trace", SPEC_TRACE } };
+
+    for (size_t i = 0; i < sizeof(implied) / sizeof(implied[0]); i++) {
+        if (!was_seen(seen, implied[i].key))
+            continue;
+        if (!was_seen(seen, "pattern") && spec->pattern == SPEC_UNIFORM)
+            spec->pattern = (uint8_t)implied[i].pattern;
+        if (spec->pattern != implied[i].pattern)
+            return ferry_error_set(err, -EINVAL, "%s is about pattern=%s; it does not go with another pattern",
+                                   implied[i].key, patterns[implied[i].pattern - 1].name);
+    }
+    return 0;
+}
+
+/* A trace says which pages are written, how fast, and by how many. */
+static int check_trace(unsigned seen, const struct guest_spec *spec, struct ferry_error *err)
+{
+    static const char *const others[] = { "dirty", "zero", "threads" };
+
+    if (spec->pattern != SPEC_TRACE)
+        return 0;
+    if (!spec->trace[0])
+        return ferry_error_set(err, -EINVAL, "pattern=trace replays a file: it needs trace=FILE");
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+        if (was_seen(seen, others[i]))
+            return ferry_error_set(err, -EINVAL, "%s: a trace says which pages are written, and when", others[i]);
+    return 0;
+}
+
 int spec_parse(const char *text, struct guest_spec *spec, struct ferry_error *err)
 {
     struct guest_spec parsed = defaults;
@@ -220,11 +266,12 @@ int spec_parse(const char *text, struct guest_spec *spec, struct ferry_error *er
     }
     if (was_seen(seen, "hot-share") && !was_seen(seen, "hot"))
         return ferry_error_set(err, -EINVAL, "hot-share says how many writes go to the hot part: it needs hot");
-    if (was_seen(seen, "hot") && !was_seen(seen, "pattern"))
-        parsed.pattern = SPEC_HOT;
-    if (was_seen(seen, "hot") && parsed.pattern != SPEC_HOT)
-        return ferry_error_set(err, -EINVAL, "hot says where pattern=hot writes; it does not go with another pattern");
-    ret = spec_check(&parsed, err);
+    parsed.sized = was_seen(seen, "size");
+    ret = imply_pattern(seen, &parsed, err);
+    if (ret == 0)
+        ret = check_trace(seen, &parsed, err);
+    if (ret == 0)
+        ret = spec_check(&parsed, err);
     if (ret < 0)
         return ret;
     *spec = parsed;
@@ -251,6 +298,14 @@ static int check_number(const char *key, uint32_t value, uint32_t min, uint32_t 
     return 0;
 }
 
+static int check_bursts(const struct guest_spec *spec, struct ferry_error *err)
+{
+    if (spec->burst_ns >= SPEC_BURST_MIN_NS && spec->burst_ns <= SPEC_BURST_MAX_NS &&
+        spec->pause_ns >= SPEC_BURST_MIN_NS && spec->pause_ns <= SPEC_BURST_MAX_NS)
+        return 0;
+    return ferry_error_set(err, -EINVAL, "burst and pause: from 1 ms to an hour each");
+}
+
 int spec_check(const struct guest_spec *spec, struct ferry_error *err)
 {
     int ret = check_size("size", spec->size_bytes, FERRY_PAGE_BYTES, SPEC_SIZE_MAX, err);
@@ -270,9 +325,13 @@ int spec_check(const struct guest_spec *spec, struct ferry_error *err)
     if (ret == 0)
         ret = check_number("beats", spec->beats, 0, SPEC_BEATS_MAX, err);
     if (ret == 0)
-        ret = check_number("pattern", spec->pattern, SPEC_UNIFORM, SPEC_HOT, err);
+        ret = check_number("pattern", spec->pattern, SPEC_UNIFORM, SPEC_TRACE, err);
     if (ret == 0)
         ret = check_number("content", spec->content, SPEC_RANDOM, SPEC_MIXED, err);
+    if (ret == 0 && spec->pattern == SPEC_BURSTS)
+        ret = check_bursts(spec, err);
+    if (ret == 0 && spec->pattern == SPEC_TRACE)
+        ret = check_size("size", spec->size_bytes, FERRY_PAGE_BYTES, SPEC_TRACE_SIZE_MAX, err);
     if (ret < 0)
         return ret;
     if (spec->zero_percent == 100 && spec->dirty_bytes_per_sec > 0)

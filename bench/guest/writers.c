@@ -4,8 +4,10 @@
 
 #include "clock.h"
 #include "pace.h"
+#include "replay.h"
 
 #include <errno.h>
+#include <ferry/memory.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,8 +24,13 @@ struct writers {
     struct gate *gate;       /* borrowed */
     struct touches *touches; /* borrowed */
     uint64_t bytes_per_sec;  /* of each thread */
-    uint32_t places;         /* how many of regions->writable are written to ... */
-    uint32_t share_percent;  /* ... by so many of a hundred writes; the others go elsewhere */
+    uint64_t burst_ns;       /* 0: all the time */
+    uint64_t pause_ns;
+    struct replay replay; /* trace NULL: none */
+    uint32_t *seen;       /* pages that were written at the source, where there is no trace of it; owned */
+    uint64_t seen_count;
+    uint32_t places;        /* how many of regions->writable are written to ... */
+    uint32_t share_percent; /* ... by so many of a hundred writes; the others go elsewhere */
     bool sequential;
     atomic_uint_fast64_t pages;
     atomic_uint throttle; /* percent of their time that they do not work */
@@ -79,11 +86,17 @@ static void rest(const struct writers *writers, struct pace *pace, int64_t began
 
 static void write_one(struct writer *writer)
 {
-    uint32_t region = next_region(writer);
+    struct writers *writers = writer->writers;
+    uint32_t place = writers->seen ? writers->seen[draw(writer, writers->seen_count)]
+                                   : next_region(writer); /* a page, or a region */
     int64_t began_ns = clock_now_ns();
 
-    regions_write(writer->writers->regions, region);
-    touches_note(writer->writers->touches, clock_now_ns() - began_ns);
+    if (writers->seen)
+        regions_write_page(writers->regions, place);
+    else
+        regions_write(writers->regions, place);
+    touches_note(writers->touches, clock_now_ns() - began_ns);
+    atomic_fetch_add_explicit(&writers->pages, 1, memory_order_relaxed);
 }
 
 static void write_while_open(struct writer *writer)
@@ -92,17 +105,35 @@ static void write_while_open(struct writer *writer)
     struct pace pace;
 
     pace_start(&pace, writers->bytes_per_sec, clock_now_ns());
+    pace_in_bursts(&pace, writers->burst_ns, writers->pause_ns);
     while (gate_is_open(writers->gate)) {
         int64_t began_ns = clock_now_ns();
         uint64_t due = pace_due(&pace, began_ns);
 
-        for (; due > 0 && gate_is_open(writers->gate); due--) {
+        for (; due > 0 && gate_is_open(writers->gate); due--)
             write_one(writer);
+        rest(writers, &pace, began_ns);
+        if (writers->bytes_per_sec != PACE_UNLIMITED || writers->burst_ns > 0)
+            gate_sleep_until(writers->gate, pace_next_ns(&pace, clock_now_ns()));
+    }
+}
+
+static void replay_while_open(struct writers *writers)
+{
+    uint64_t page;
+
+    replay_go(&writers->replay, clock_now_ns());
+    while (gate_is_open(writers->gate)) {
+        replay_advance(&writers->replay, clock_now_ns(),
+                       atomic_load_explicit(&writers->throttle, memory_order_relaxed));
+        while (gate_is_open(writers->gate) && replay_next(&writers->replay, &page)) {
+            int64_t began_ns = clock_now_ns();
+
+            regions_write_page(writers->regions, page);
+            touches_note(writers->touches, clock_now_ns() - began_ns);
             atomic_fetch_add_explicit(&writers->pages, 1, memory_order_relaxed);
         }
-        rest(writers, &pace, began_ns);
-        if (writers->bytes_per_sec != PACE_UNLIMITED)
-            gate_sleep_until(writers->gate, pace_next_ns(&pace, clock_now_ns()));
+        gate_sleep_until(writers->gate, replay_next_ns(&writers->replay, clock_now_ns()));
     }
 }
 
@@ -112,7 +143,10 @@ static void *writer_main(void *opaque)
     struct gate *gate = writer->writers->gate;
 
     while (gate_enter(gate)) {
-        write_while_open(writer);
+        if (writer->writers->replay.trace)
+            replay_while_open(writer->writers);
+        else
+            write_while_open(writer);
         gate_leave(gate);
     }
     return NULL;
@@ -125,8 +159,50 @@ static uint32_t count_places(const struct guest_spec *spec, const struct regions
     return spec->pattern == SPEC_HOT ? (uint32_t)((all * spec->hot_percent + 99) / 100) : (uint32_t)all;
 }
 
+/* The pages that a trace has written before it was left behind. */
+static int list_seen(struct writers *writers, const struct regions *regions, struct ferry_error *err)
+{
+    for (uint64_t page = 0; page < regions->pages; page++)
+        writers->seen_count += regions->own[page] > 0;
+    if (writers->seen_count == 0)
+        return 0;
+    writers->seen = calloc(writers->seen_count, sizeof(*writers->seen));
+    if (!writers->seen)
+        return ferry_error_set(err, -ENOMEM, "out of memory for the pages that were written");
+    for (uint64_t page = 0, i = 0; page < regions->pages; page++)
+        if (regions->own[page] > 0)
+            writers->seen[i++] = (uint32_t)page;
+    return 0;
+}
+
+static int set_terms(struct writers *writers, const struct guest_spec *spec, const struct trace *trace,
+                     struct ferry_error *err)
+{
+    writers->sequential = spec->pattern == SPEC_SEQUENTIAL;
+    writers->places = count_places(spec, writers->regions);
+    writers->share_percent = spec->hot_share_percent;
+    writers->bytes_per_sec = spec->dirty_bytes_per_sec;
+    writers->burst_ns = spec->pattern == SPEC_BURSTS ? spec->burst_ns : 0;
+    writers->pause_ns = spec->pause_ns;
+    if (writers->bytes_per_sec != PACE_UNLIMITED)
+        writers->bytes_per_sec = (writers->bytes_per_sec + spec->threads - 1) / spec->threads;
+    if (spec->pattern != SPEC_TRACE)
+        return 0;
+    if (trace) {
+        replay_start(&writers->replay, trace);
+        return 0;
+    }
+    return list_seen(writers, writers->regions, err);
+}
+
+static bool never_writes(const struct writers *writers, const struct guest_spec *spec)
+{
+    return writers->bytes_per_sec == 0 || writers->places == 0 ||
+           (spec->pattern == SPEC_TRACE && !writers->replay.trace && !writers->seen);
+}
+
 struct writers *writers_new(const struct guest_spec *spec, struct regions *regions, struct gate *gate,
-                            struct touches *touches, struct ferry_error *err)
+                            struct touches *touches, const struct trace *trace, struct ferry_error *err)
 {
     struct writers *writers = calloc(1, sizeof(*writers) + spec->threads * sizeof(writers->writer[0]));
     int ret;
@@ -138,14 +214,12 @@ struct writers *writers_new(const struct guest_spec *spec, struct regions *regio
     writers->regions = regions;
     writers->gate = gate;
     writers->touches = touches;
-    writers->sequential = spec->pattern == SPEC_SEQUENTIAL;
-    writers->places = count_places(spec, regions);
-    writers->share_percent = spec->hot_share_percent;
-    writers->bytes_per_sec = spec->dirty_bytes_per_sec;
-    if (writers->bytes_per_sec == 0 || writers->places == 0)
+    if (set_terms(writers, spec, trace, err) < 0) {
+        writers_free(writers);
+        return NULL;
+    }
+    if (never_writes(writers, spec))
         return writers;
-    if (writers->bytes_per_sec != PACE_UNLIMITED)
-        writers->bytes_per_sec = (writers->bytes_per_sec + spec->threads - 1) / spec->threads;
     for (unsigned i = 0; i < spec->threads; i++) {
         struct writer *writer = &writers->writer[i];
 
@@ -171,6 +245,7 @@ void writers_free(struct writers *writers)
         return;
     while (writers->running > 0)
         pthread_join(writers->writer[--writers->running].thread, NULL);
+    free(writers->seen);
     free(writers);
 }
 

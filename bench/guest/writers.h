@@ -7,16 +7,20 @@
 #include "regions.h"
 #include "touches.h"
 
+struct trace;
 struct writers;
 
 /**
  * writers_new() - threads that write while @gate is open
  * @regions, @gate, @touches: borrowed
+ * @trace: to be replayed, by one thread; borrowed; NULL: as @spec says
+ *
+ * At a destination there is no trace: pages that were written there before are written at its pace.
  *
  * A guest that never writes, or has no page to write, has no threads but is legal.
  */
 struct writers *writers_new(const struct guest_spec *spec, struct regions *regions, struct gate *gate,
-                            struct touches *touches, struct ferry_error *err);
+                            struct touches *touches, const struct trace *trace, struct ferry_error *err);
 
 /* After gate_quit().  NULL is legal. */
 void writers_free(struct writers *writers);

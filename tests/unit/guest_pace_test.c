@@ -68,6 +68,30 @@ static void without_a_limit_there_is_always_work(void **state)
     assert_int_equal(pace_next_ns(&pace, 77), 77);
 }
 
+static void bursts_have_the_rate_and_pauses_nothing(void **state)
+{
+    const uint64_t rate = 200u << 20;
+    struct pace pace;
+    uint64_t pages;
+
+    pace_start(&pace, rate, 7);
+    pace_in_bursts(&pace, 100 * NS_PER_MS, 400 * NS_PER_MS);
+    for (int cycle = 0; cycle < 3; cycle++) {
+        int64_t from = 7 + cycle * 500 * NS_PER_MS;
+
+        pages = pages_in(&pace, from, 100 * NS_PER_MS, NS_PER_MS);
+        assert_in_range(pages, rate / 10 / FERRY_PAGE_BYTES - 1, rate / 10 / FERRY_PAGE_BYTES + 1);
+        assert_int_equal(pages_in(&pace, from + 100 * NS_PER_MS, 399 * NS_PER_MS, NS_PER_MS), 0);
+        assert_in_range(pace_next_ns(&pace, from + 200 * NS_PER_MS), from + 500 * NS_PER_MS, from + 501 * NS_PER_MS);
+    }
+    pace_start(&pace, PACE_UNLIMITED, 0);
+    pace_in_bursts(&pace, 100 * NS_PER_MS, 400 * NS_PER_MS);
+    assert_true(pace_due(&pace, 99 * NS_PER_MS) > 0);
+    assert_int_equal(pace_due(&pace, 100 * NS_PER_MS), 0);
+    assert_int_equal(pace_next_ns(&pace, 100 * NS_PER_MS), 500 * NS_PER_MS);
+    assert_true(pace_due(&pace, 500 * NS_PER_MS) > 0);
+}
+
 static void it_says_when_to_ask_again(void **state)
 {
     struct pace pace;
@@ -164,9 +188,13 @@ static void a_crew_does_everything_once(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_second_brings_a_seconds_worth), cmocka_unit_test(nothing_is_due_at_once),
-        cmocka_unit_test(a_long_pause_is_no_burst),        cmocka_unit_test(without_a_limit_there_is_always_work),
-        cmocka_unit_test(it_says_when_to_ask_again),       cmocka_unit_test(nobody_works_behind_a_closed_gate),
+        cmocka_unit_test(a_second_brings_a_seconds_worth),
+        cmocka_unit_test(nothing_is_due_at_once),
+        cmocka_unit_test(a_long_pause_is_no_burst),
+        cmocka_unit_test(without_a_limit_there_is_always_work),
+        cmocka_unit_test(bursts_have_the_rate_and_pauses_nothing),
+        cmocka_unit_test(it_says_when_to_ask_again),
+        cmocka_unit_test(nobody_works_behind_a_closed_gate),
         cmocka_unit_test(a_crew_does_everything_once),
     };
 

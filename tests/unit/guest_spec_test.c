@@ -77,6 +77,14 @@ static void a_hot_part_means_the_hot_pattern(void **state)
     assert_int_equal(spec.pattern, SPEC_HOT);
     parse("dirty=0", &spec);
     assert_int_equal(spec.pattern, SPEC_UNIFORM);
+    parse("pause=20ms,dirty=unlimited", &spec);
+    assert_int_equal(spec.pattern, SPEC_BURSTS);
+    assert_int_equal(spec.burst_ns, 100000000);
+    assert_int_equal(spec.pause_ns, 20000000);
+    parse("trace=/tmp/a.trace", &spec);
+    assert_int_equal(spec.pattern, SPEC_TRACE);
+    assert_string_equal(spec.trace, "/tmp/a.trace");
+    assert_false(spec.sized);
 }
 
 static void what_is_wrong_is_said(void **state)
@@ -100,13 +108,24 @@ static void what_is_wrong_is_said(void **state)
         { "dirty=0MiB/s", "dirty: a rate of '0MiB/s'" },
         { "hot=0%", "hot: 0 is not within 1 and 100" },
         { "hot=25", "hot: '25' is not a share" },
-        { "hot=10%,pattern=uniform", "hot says where pattern=hot writes" },
+        { "hot=10%,pattern=uniform", "hot is about pattern=hot" },
+        { "burst=0.1s,pattern=hot", "burst is about pattern=bursts" },
+        { "pause=10us", "burst and pause: from 1 ms" },
+        { "burst=90min", "burst and pause: from 1 ms" },
+        { "burst=10ms,hot=5%", "burst is about pattern=bursts" },
+        { "pattern=trace", "pattern=trace replays a file" },
+        { "trace=", "trace: a file's name has" },
+        { "trace=x,pattern=uniform", "trace is about pattern=trace" },
+        { "trace=x,dirty=1MiB/s", "dirty: a trace says" },
+        { "trace=x,threads=2", "threads: a trace says" },
+        { "trace=x,zero=10%", "zero: a trace says" },
+        { "trace=x,size=65GiB", "size: " },
         { "zero=101%", "zero: '101%' is not a share" },
         { "zero=100%,dirty=1MiB/s", "zero=100% leaves no page" },
         { "threads=0", "threads: 0 is not within 1 and 64" },
         { "threads=65", "threads: 65 is not within 1 and 64" },
         { "threads=-1", "threads: '-1' is not a whole number" },
-        { "pattern=random", "pattern: 'random' is not one of uniform, sequential or hot" },
+        { "pattern=random", "pattern: 'random' is not one of uniform, sequential, hot, bursts or trace" },
         { "content=noise", "content: 'noise' is not one of random, text or mixed" },
         { "huge=1", "huge: '1' is not one of on or off" },
         { "seed=18446744073709551616", "seed: " },

@@ -40,7 +40,7 @@ static void crowd_open(struct crowd *crowd, const char *text)
     regions_fill(crowd->regions);
     assert_int_equal(gate_init(&crowd->gate), 0);
     assert_int_equal(touches_init(&crowd->touches), 0);
-    crowd->writers = writers_new(&crowd->spec, crowd->regions, &crowd->gate, &crowd->touches, NULL);
+    crowd->writers = writers_new(&crowd->spec, crowd->regions, &crowd->gate, &crowd->touches, NULL, NULL);
     assert_non_null(crowd->writers);
 }
 

@@ -21,7 +21,8 @@ static const struct {
 #define OWN (sizeof(own) / sizeof(own[0]))
 
 /* Files and names of one host: the other end would not take them from a stranger, and the bench has its own. */
-static const char *const secrets[] = { "journal", "lease", "tls-creds", "tls-hostname", "tls-authz", "tls-identity" };
+static const char *const secrets[] = { "journal",      "lease",     "dirty-trace", "tls-creds",
+                                       "tls-hostname", "tls-authz", "tls-identity" };
 
 static bool is_option(const char *key)
 {

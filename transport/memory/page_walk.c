@@ -12,6 +12,8 @@
  */
 #include "page_walk_parts.h"
 
+#include "clock.h"
+#include "log.h"
 #include "populated.h"
 
 #include <errno.h>
@@ -77,6 +79,37 @@ int walk_look_untouched(struct page_walk *walk, struct ferry_error *err)
     return ret;
 }
 
+int walk_record(struct page_walk *walk, const char *path, const char *way, struct ferry_error *err)
+{
+    struct dirty_trace_block *blocks = calloc(walk->map->count ? walk->map->count : 1, sizeof(*blocks));
+
+    if (!blocks)
+        return ferry_error_set(err, -ENOMEM, "no memory for a dirty trace");
+    for (unsigned i = 0; i < walk->map->count; i++)
+        blocks[i] = (struct dirty_trace_block){ walk->map->blocks[i]->info.name, walk->map->blocks[i]->pages };
+    walk->trace = dirty_trace_create(path, way, blocks, walk->map->count, err);
+    walk->trace_began_ns = clock_now_ns();
+    free(blocks);
+    return walk->trace ? 0 : -EIO;
+}
+
+static void note_in_record(struct page_walk *walk)
+{
+    if (!walk->trace)
+        return;
+    dirty_trace_until(walk->trace, clock_now_ns() - walk->trace_began_ns);
+    for (unsigned i = 0; i < walk->map->count; i++)
+        dirty_trace_map(walk->trace, i, &walk->written[i]);
+}
+
+static void end_record(struct page_walk *walk)
+{
+    struct ferry_error why;
+
+    if (dirty_trace_close(walk->trace, NULL, &why) < 0)
+        log_warn(LOG_MEMORY, "%s", ferry_error_text(&why));
+}
+
 void walk_clear(struct page_walk *walk)
 {
     if (!walk->map)
@@ -84,6 +117,7 @@ void walk_clear(struct page_walk *walk)
     free_maps(walk->dirty, walk->map->count);
     free_maps(walk->written, walk->map->count);
     hot_free(walk->hot);
+    end_record(walk);
     forget_populated(walk);
     pthread_mutex_destroy(&walk->lock);
     memset(walk, 0, sizeof(*walk));
@@ -237,6 +271,8 @@ int walk_sync(struct page_walk *walk, struct tracker_set *trackers, uint64_t *wr
         *written += pages;
         changed += became;
     }
+    if (ret == 0)
+        note_in_record(walk);
     pthread_mutex_lock(&walk->lock);
     walk->pending_pages += changed;
     walk->syncs++;

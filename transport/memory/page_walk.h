@@ -18,6 +18,7 @@
 
 #include "batch.h"
 #include "dirty.h"
+#include "dirty_trace.h"
 #include "hot.h"
 #include "ram_map.h"
 #include "tracker.h"
@@ -42,7 +43,9 @@ struct page_walk {
     struct dirty_map *populated; /* one per block, in the first round only; owned */
     struct dirty_map *written;   /* one per block, by the last walk_sync(); owned, the migration thread's own */
     struct hot_pages *hot;       /* owned, the migration thread's own; NULL: nobody asks */
-    bool held;                   /* nobody is given anything */
+    struct dirty_trace *trace;   /* owned, likewise: notes what each walk_sync() has found; NULL: nobody asks */
+    int64_t trace_began_ns;
+    bool held; /* nobody is given anything */
     uint64_t pending_pages;
     unsigned syncs;
     unsigned block; /* where walk_take() stands */
@@ -86,6 +89,9 @@ int walk_sync(struct page_walk *walk, struct tracker_set *trackers, uint64_t *wr
 
 /* From now on walk->hot tells which pages are written all the time.  Before the first walk_sync(). */
 int walk_watch_hot(struct page_walk *walk, struct ferry_error *err);
+
+/* From now on each walk_sync() is noted in a file, with the time since now.  @way: how written pages are found. */
+int walk_record(struct page_walk *walk, const char *path, const char *way, struct ferry_error *err);
 
 /* While it is held, nobody is given anything: who takes finds that nothing is left.  Thread: the migration thread, at
  * any time. */

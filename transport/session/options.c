@@ -80,6 +80,9 @@ static const struct option_row rows[] = {
       "destination: make memory ready ahead of the data, with a helper thread" },
     { "tracker", OPT_CHOICE, VALUE(tracker), 0, TRACKER_UFFD_SYNC, "auto", "auto|uffd-async|uffd-sync", false,
       "source: how written pages are found; auto takes the best this kernel has" },
+    { "dirty-trace", OPT_TEXT, VALUE(dirty_trace), 0, 0, "", "PATH", false,
+      "source: a file to note in which pages were written in each round, for a guest that replays them; nothing: "
+      "none" },
     { "peer", OPT_CHOICE, VALUE(peer), 0, PEER_QEMU, "auto", "auto|ferry|qemu", false,
       "source: who is at the other end; auto speaks ferry where somebody can answer" },
     { "return-path", OPT_SWITCH, VALUE(return_path), 0, 1, "on", "on|off", false,

@@ -124,10 +124,11 @@ struct ferry_options {
     char tls_identity[OPTION_TEXT_BYTES];
     char tls_ciphers[OPTION_TEXT_BYTES];
     char journal[OPTION_TEXT_BYTES]; /* empty: none */
-    uint64_t lease_ns;               /* 0: until the session is let go */
-    uint64_t tls_min;                /* enum tls_min_choice */
-    uint64_t tls_verify;             /* 0 or 1 */
-    uint64_t protocol_capabilities;  /* bits offered */
+    char dirty_trace[OPTION_TEXT_BYTES];
+    uint64_t lease_ns;              /* 0: until the session is let go */
+    uint64_t tls_min;               /* enum tls_min_choice */
+    uint64_t tls_verify;            /* 0 or 1 */
+    uint64_t protocol_capabilities; /* bits offered */
     uint64_t device_capabilities;
     struct options_steps steps;
 };

@@ -74,6 +74,9 @@ static int source_setup(struct source *source, struct ferry_error *err)
         ret = precopy_begin(&source->precopy, source->guest, session->options.tracker, writer, err);
     if (ret == 0)
         ret = session->options.hot_pages == HOT_PAGES_LAST ? walk_watch_hot(&source->precopy.walk, err) : 0;
+    if (ret == 0 && session->options.dirty_trace[0])
+        ret = walk_record(&source->precopy.walk, session->options.dirty_trace,
+                          tracker_set_name(source->precopy.trackers), err);
     if (ret == 0)
         ret = source_pages_open(&source->pages, &source->precopy.walk, err);
     if (ret < 0)
