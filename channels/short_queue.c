@@ -5,10 +5,14 @@
 #include "clock.h"
 #include "log.h"
 
+#include <fcntl.h>
+#include <limits.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #define LOOK_NS       (5 * NS_PER_MS)
 #define LOOKS_SLOW    8   /* so many more slow ones than others, and it is the wire */
@@ -18,6 +22,8 @@
 #define RATE_MAX      (UINT64_C(400) * 1000000) /* faster ones are a processor's matter */
 #define PIECE_MIN     (8u << 10)
 #define SNDBUF_AS_WAS (192 << 10) /* what net.core.wmem_max allows everywhere; there is no way back to tuning */
+#define ROOM_US       350         /* of what is acknowledged, on a fast wire */
+#define ROOM_MIN      (96u << 10)
 
 size_t short_queue_for(uint64_t rate, uint64_t min_rtt_us, unsigned queue_us)
 {
@@ -26,6 +32,32 @@ size_t short_queue_for(uint64_t rate, uint64_t min_rtt_us, unsigned queue_us)
     if (rate == 0 || rate > RATE_MAX || min_rtt_us > MIN_RTT_MAX)
         return 0;
     return piece > PIECE_MIN ? (size_t)piece : PIECE_MIN;
+}
+
+size_t short_queue_room(uint64_t rate, uint64_t min_rtt_us, size_t most)
+{
+    /* The kernel doubles what it is asked for. */
+    uint64_t room = rate > UINT64_MAX / (MIN_RTT_MAX + ROOM_US) ? UINT64_MAX : rate * (min_rtt_us + ROOM_US) / 2000000;
+
+    /* A little less than it should be is well; a fraction would cost throughput. */
+    if (rate == 0 || min_rtt_us > MIN_RTT_MAX || room / 2 > most)
+        return 0;
+    if (room > most)
+        return most;
+    return room > ROOM_MIN ? (size_t)room : ROOM_MIN;
+}
+
+static void bound_room(struct short_queue *queue, size_t room)
+{
+    size_t change = room > queue->room ? room - queue->room : queue->room - room;
+    int bytes = (int)room;
+
+    if (room == 0 || change <= queue->room / 8)
+        return;
+    if (setsockopt(queue->fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes)) == 0)
+        queue->room = room;
+    log_debug(LOG_CHANNEL, "a fast wire, %llu bytes a second: room for %zu", (unsigned long long)queue->rate,
+              queue->room);
 }
 
 static void bound(struct short_queue *queue, size_t piece)
@@ -79,11 +111,15 @@ static void look(struct short_queue *queue, int64_t now_ns)
         return;
     }
     learn(queue, info.tcpi_bytes_acked, now_ns);
-    if (queue->piece > 0 || is_slow(queue, info.tcpi_delivery_rate))
+    if (!queue->one_host && (queue->piece > 0 || is_slow(queue, info.tcpi_delivery_rate)))
         bound(queue, short_queue_for(queue->rate, info.tcpi_min_rtt, queue->queue_us));
+    if (queue->piece == 0)
+        bound_room(queue, short_queue_room(queue->rate, info.tcpi_min_rtt, queue->most));
+    else
+        queue->room = 0;
 }
 
-/* Both ends have one address: whatever is slow there is a processor. */
+/* Both ends have one address. */
 static bool is_one_host(int fd)
 {
     struct sockaddr_storage here = { 0 }, there = { 0 };
@@ -98,13 +134,29 @@ static bool is_one_host(int fd)
                                                  &((struct sockaddr_in6 *)&there)->sin6_addr, sizeof(struct in6_addr));
 }
 
+/* More is cut down without a word. */
+static size_t most_room(void)
+{
+    int fd = open("/proc/sys/net/core/wmem_max", O_RDONLY | O_CLOEXEC);
+    char text[24] = "";
+    long most = 0;
+
+    if (fd >= 0 && read(fd, text, sizeof(text) - 1) > 0)
+        most = strtol(text, NULL, 10);
+    if (fd >= 0)
+        close(fd);
+    return most > SNDBUF_AS_WAS && most <= INT_MAX ? (size_t)most : SNDBUF_AS_WAS;
+}
+
 void short_queue_switch(struct short_queue *queue, int fd, bool on)
 {
     if (queue->on == on)
         return;
-    *queue = (struct short_queue){
-        .fd = fd, .on = on && !is_one_host(fd), .queue_us = QUEUE_US, .looked_ns = clock_now_ns()
-    };
+    *queue = (struct short_queue){ .fd = fd, .on = on, .queue_us = QUEUE_US, .looked_ns = clock_now_ns() };
+    if (on) {
+        queue->one_host = is_one_host(fd);
+        queue->most = most_room();
+    }
 }
 
 size_t short_queue_piece(struct short_queue *queue)

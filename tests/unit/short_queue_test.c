@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* short_queue_test.c - on a slow wire little waits in the kernel, and all of it arrives; on others nothing is changed
+/* short_queue_test.c - little waits in the kernel, least of all on a slow wire, and all of it arrives; a long one is
+ * left alone
  */
 #include "short_queue.h"
 
@@ -65,7 +66,19 @@ static void what_is_no_tcp_is_left_alone(void **state)
     close(pair[1]);
 }
 
-static void one_host_is_left_alone(void **state)
+static void a_fast_wire_holds_little(void **state)
+{
+    assert_int_equal(short_queue_room(0, 50, 4 << 20), 0);
+    assert_int_equal(short_queue_room(1500 * UINT64_C(1000000), 50, 4 << 20), 300000);
+    assert_int_equal(short_queue_room(1500 * UINT64_C(1000000), 50, 192 << 10), 192 << 10);
+    assert_int_equal(short_queue_room(30 * UINT64_C(1000000), 50, 4 << 20), 96 << 10);
+    assert_int_equal(short_queue_room(12500 * UINT64_C(1000000), 50, 192 << 10), 0); /* too little for 100 Gbit/s */
+    assert_int_equal(short_queue_room(700 * UINT64_C(1000000), 20000, 4 << 20), 0);
+    assert_int_equal(short_queue_room(UINT64_MAX, UINT64_MAX, SIZE_MAX), 0);
+    assert_int_equal(short_queue_room(UINT64_MAX, 1, 4 << 20), 0);
+}
+
+static void one_host_is_never_slow(void **state)
 {
     struct short_queue queue = { 0 };
     int pair[2];
@@ -73,7 +86,8 @@ static void one_host_is_left_alone(void **state)
     for (int two = 0; two < 2; two++) {
         tcp_pair(pair, two);
         short_queue_switch(&queue, pair[0], true);
-        assert_int_equal(queue.on, two);
+        assert_int_equal(queue.one_host, !two);
+        assert_true(queue.most >= 192 << 10);
         short_queue_switch(&queue, pair[0], false);
         close(pair[0]);
         close(pair[1]);
@@ -102,7 +116,8 @@ static void *read_slowly(void *opaque)
     return NULL;
 }
 
-static void all_arrives_in_pieces(void **state)
+/* The buffer that @two hosts, or one, have come to. */
+static int send_all(bool two)
 {
     struct reading reading = { .bytes = calloc(1, BYTES) };
     uint8_t *sent = malloc(BYTES);
@@ -112,7 +127,7 @@ static void all_arrives_in_pieces(void **state)
     pthread_t thread;
     int pair[2], buffer;
 
-    tcp_pair(pair, true);
+    tcp_pair(pair, two);
     for (size_t i = 0; i < BYTES; i++)
         sent[i] = (uint8_t)(i * 2654435761u >> 13);
     reading.fd = pair[1];
@@ -129,7 +144,6 @@ static void all_arrives_in_pieces(void **state)
         done += (size_t)wrote;
     }
     assert_int_equal(getsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &buffer, &length), 0);
-    assert_in_range(buffer, 1, 128 << 10);
     ferry_channel_unref(chan);
     pthread_join(thread, NULL);
     assert_int_equal(reading.count, BYTES);
@@ -137,6 +151,17 @@ static void all_arrives_in_pieces(void **state)
     close(pair[1]);
     free(reading.bytes);
     free(sent);
+    return buffer;
+}
+
+static void all_arrives_in_pieces(void **state)
+{
+    assert_in_range(send_all(true), 1, 128 << 10);
+}
+
+static void all_arrives_within_one_host(void **state)
+{
+    assert_in_range(send_all(false), 1, 1 << 20);
 }
 
 int main(void)
@@ -144,8 +169,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(only_slow_and_short_wires_are_kept_short),
         cmocka_unit_test(what_is_no_tcp_is_left_alone),
-        cmocka_unit_test(one_host_is_left_alone),
+        cmocka_unit_test(a_fast_wire_holds_little),
+        cmocka_unit_test(one_host_is_never_slow),
         cmocka_unit_test(all_arrives_in_pieces),
+        cmocka_unit_test(all_arrives_within_one_host),
     };
 
     return cmocka_run_group_tests_name("short_queue", tests, NULL, NULL);
