@@ -187,8 +187,9 @@ static void put_times(FILE *to, const struct metrics *metrics)
     const struct {
         const char *name;
         int64_t ns;
-    } downtime[] = { { "stop", parts->stop_ns },         { "pages", parts->pages_ns }, { "devices", parts->devices_ns },
-                     { "transfer", parts->transfer_ns }, { "load", parts->load_ns },   { "start", parts->start_ns } };
+    } downtime[] = { { "stop", parts->stop_ns },       { "paused", parts->paused_ns },     { "pages", parts->pages_ns },
+                     { "devices", parts->devices_ns }, { "transfer", parts->transfer_ns }, { "load", parts->load_ns },
+                     { "start", parts->start_ns } };
     bool has_stopped = stats->time.downtime_ns > 0;
 
     seconds(to, metrics, "migration_duration_seconds", "Since the migration began.", stats->time.total_ns);

@@ -63,7 +63,7 @@ static unsigned percent_of(const struct progress_figures *figures)
         return 100;
     if (figures->receiving)
         return (unsigned)(LAST_PERCENT * share(figures->done_bytes, figures->total_bytes));
-    if (figures->phase == FERRY_PHASE_DEVICE)
+    if (figures->phase == FERRY_PHASE_DEVICE || figures->phase == FERRY_PHASE_PRE_SWITCHOVER)
         return LAST_PERCENT;
     if (figures->rounds == 0)
         return (unsigned)(FIRST_ROUND_PERCENT * share(figures->done_bytes, figures->total_bytes));

@@ -32,7 +32,12 @@ json_t *report_peer_json(const struct ferry_peer_stats *peer)
 
 json_t *report_downtime_json(const struct ferry_downtime_stats *downtime)
 {
-    return json_pack("{s:f, s:f, s:f, s:f, s:f, s:f}", "stop", ms(downtime->stop_ns), "pages", ms(downtime->pages_ns),
-                     "devices", ms(downtime->devices_ns), "transfer", ms(downtime->transfer_ns), "load",
-                     ms(downtime->load_ns), "start", ms(downtime->start_ns));
+    json_t *parts =
+        json_pack("{s:f, s:f, s:f, s:f, s:f, s:f}", "stop", ms(downtime->stop_ns), "pages", ms(downtime->pages_ns),
+                  "devices", ms(downtime->devices_ns), "transfer", ms(downtime->transfer_ns), "load",
+                  ms(downtime->load_ns), "start", ms(downtime->start_ns));
+
+    if (parts && downtime->paused_ns > 0)
+        json_object_set_new(parts, "paused", json_real(ms(downtime->paused_ns)));
+    return parts;
 }

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 static const struct args_row rows[] = {
     { "guest", "SPEC", "the guest to move (needed)" },
@@ -49,6 +50,14 @@ static int make_session(void *opaque)
     return side->made.session ? 0 : side->made.err.errnum;
 }
 
+static bool is_to_pause(const struct side *side)
+{
+    char value[8];
+
+    return ferry_options_get(args_options(side->args), "pause-before-switchover", value, sizeof(value), NULL) == 0 &&
+           !strcmp(value, "on");
+}
+
 static int check_usage(struct side *side, struct ferry_error *err)
 {
     struct uri uri;
@@ -56,6 +65,11 @@ static int check_usage(struct side *side, struct ferry_error *err)
     side->uri = args_positional(side->args);
     if (!args_needed(side->args, "guest", err) || side_qmp_check(side, err) < 0)
         return -EINVAL;
+    if (!side->qmp && is_to_pause(side)) {
+        ferry_error_set(err, -EINVAL, "--pause-before-switchover: nobody could say that the guest may go");
+        ferry_error_hint(err, "with --qmp a client can, by migrate-continue");
+        return -EINVAL;
+    }
     if (side_qmp_deferred(side))
         return 0;
     if (uri_parse(side->uri, &uri, err) < 0)

@@ -80,6 +80,10 @@ static void print_parts(FILE *to, const json_t *parts)
         if (i + 1 == count / 2 || i + 1 == count)
             fprintf(to, "\n");
     }
+    if (json_object_get(parts, "paused")) {
+        label(to, "");
+        fprintf(to, "paused %s, as was asked for\n", time_of(value, number(parts, "paused") * 1e6));
+    }
 }
 
 static void print_capabilities(FILE *to, const json_t *names)

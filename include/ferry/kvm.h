@@ -86,6 +86,15 @@ FERRY_API extern const struct ferry_tracker_ops ferry_kvm_ring_ops;
  */
 FERRY_API int ferry_kvm_ring_full(struct ferry_kvm_ring *ring, struct ferry_error *err);
 
+/**
+ * ferry_kvm_ring_pages() - how many pages each vCPU has had in its ring so far
+ * @pages: room for @room vCPUs, in the order of ferry_kvm_ring_new()
+ *
+ * A page counts again when it was written after it had been reported.  As of the last sync or ferry_kvm_ring_full().
+ * Returns how many vCPUs there are, which may be more than @room.  Thread: any.
+ */
+FERRY_API unsigned ferry_kvm_ring_pages(struct ferry_kvm_ring *ring, uint64_t *pages, unsigned room);
+
 FERRY_END_DECLS
 
 #endif

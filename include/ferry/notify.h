@@ -8,13 +8,15 @@
  *                  running   setup            running                        stopped   setup            resuming
  *                  running   active           running+saving                 stopped   active           resuming
  *                  running   pre-switchover   running+saving
+ *                 (stopped   pre-switchover   running+saving)
  *                  stopped   device           saving                         stopped   device           stopped
  *                  stopped   completed        stopped                        running   completed        running
  *      a failure   running   failed           running                        stopped   failed           stopped
  *      or cancel   running   none             running                        stopped   none             stopped
  *
  * The first notice comes when the destination has agreed to take the guest (where it is asked).
- * setup comes before any device's save.setup or load.setup; pre-switchover when the decision to switch was taken;
+ * setup comes before any device's save.setup or load.setup; pre-switchover when the decision to switch was taken, and
+ * with option pause-before-switchover again when the guest was stopped and waits: devices may still write its memory;
  * device, at the source, when the guest was stopped and before the last dirty pages are asked for, so that what a
  * device writes to guest memory until then is not lost; at the destination when everything is loaded, before the
  * self-checks. completed and failed come last, after the guest was started (again).  A source that cannot know who runs

@@ -42,6 +42,8 @@ enum ferry_phase {
     FERRY_PHASE_POSTCOPY_ACTIVE, /* the guest runs at the destination, the rest of its memory follows */
     FERRY_PHASE_POSTCOPY_PAUSED, /* that was interrupted: the guest is at the destination, some of its memory is not; it
                                   * must not be started at the source any more */
+    FERRY_PHASE_PRE_SWITCHOVER, /* the guest stands still at the source, and goes when ferry_session_continue() says so:
+                                 * option `pause-before-switchover` */
 };
 
 /* "setup", "active", ...: QEMU's names. */
@@ -69,6 +71,7 @@ struct ferry_time_stats {
 /* Where the downtime went; they add up to it. */
 struct ferry_downtime_stats {
     int64_t stop_ns;     /* until the guest stood still */
+    int64_t paused_ns;   /* until ferry_session_continue(), with option `pause-before-switchover` */
     int64_t pages_ns;    /* last look at the dirty log, last pages put */
     int64_t devices_ns;  /* device state, flushed behind the last pages */
     int64_t transfer_ns; /* until the destination had the last byte; and the way back of its word that it is ready */
@@ -292,6 +295,15 @@ FERRY_API void ferry_session_release(struct ferry_session *session);
  * Returns how many there are, which may be more than @room.  Thread: any.
  */
 FERRY_API unsigned ferry_session_channels(struct ferry_session *session, struct ferry_channel_stats *to, unsigned room);
+
+/**
+ * ferry_session_continue() - source: the guest, which stands still, may go now
+ *
+ * With option `pause-before-switchover` a migration waits for this in FERRY_PHASE_PRE_SWITCHOVER, for as long as it
+ * takes; a cancel lets the guest go on here instead, and so does a destination that is lost meanwhile.  -EINVAL in any
+ * other phase.  Thread: any.
+ */
+FERRY_API int ferry_session_continue(struct ferry_session *session, struct ferry_error *err) FERRY_CHECK;
 
 /**
  * ferry_session_start_postcopy() - source: let the guest go now; the rest of its memory follows

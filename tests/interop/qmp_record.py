@@ -97,6 +97,11 @@ class Recorder:
             time.sleep(0.01)
         raise SystemExit(f"never {statuses}: {status}")
 
+    def wait_measured(self, monitor):
+        deadline = time.monotonic() + PATIENCE
+        while monitor.do("query-dirty-rate")["return"]["status"] != "measured" and time.monotonic() < deadline:
+            time.sleep(0.1)
+
     def events_of(self, monitor, side):
         monitor.do("query-version")
         seen = set()
@@ -199,10 +204,14 @@ def record_dirty_rate(rec, source):
     rec.ask(source, "source", "calc-dirty-rate", {"execute": "calc-dirty-rate", "arguments": {"calc-time": 1}})
     rec.ask(source, "source", "query-dirty-rate, measuring", {"execute": "query-dirty-rate"})
     rec.ask(source, "source", "calc-dirty-rate twice", {"execute": "calc-dirty-rate", "arguments": {"calc-time": 1}})
-    deadline = time.monotonic() + PATIENCE
-    while source.do("query-dirty-rate")["return"]["status"] != "measured" and time.monotonic() < deadline:
-        time.sleep(0.1)
+    rec.wait_measured(source)
     rec.ask(source, "source", "query-dirty-rate, measured", {"execute": "query-dirty-rate"})
+    for name, arguments in (("by what is unknown", {"mode": "guesswork"}), ("by rings", {"mode": "dirty-ring"}),
+                            ("by bitmaps", {"mode": "dirty-bitmap"})):
+        rec.ask(source, "source", f"calc-dirty-rate {name}",
+                {"execute": "calc-dirty-rate", "arguments": {"calc-time": 1, **arguments}})
+    rec.wait_measured(source)
+    rec.ask(source, "source", "query-dirty-rate by bitmaps, measured", {"execute": "query-dirty-rate"})
 
 
 def record_failures(rec, source):

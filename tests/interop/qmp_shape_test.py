@@ -141,6 +141,8 @@ class Shapes(unittest.TestCase):
     def meet(self):
         port = self.destination.do("query-migrate")["socket-address"][0]["port"]
         self.option("peer", "auto")
+        self.source.do("migrate-set-capabilities", capabilities=[{"capability": "pause-before-switchover",
+                                                                  "state": True}])
         self.source.do("migrate-set-parameters", **{"max-bandwidth": 500000})  # for a minute and a half
         self.source.do("migrate", uri=f"tcp:127.0.0.1:{port}")
         self.source.wait("active")
@@ -164,11 +166,13 @@ class Shapes(unittest.TestCase):
             self.destination.do("migrate-set-capabilities", capabilities=[{"capability": "events", "state": True}])
         elif name == "query-migrate, active, to a destination":
             self.meet()
-        elif name == "query-migrate, completed":
+        elif name == "query-migrate, pre-switchover":
             self.source.do("migrate-set-parameters", **{"max-bandwidth": 1 << 30})
+            self.source.wait("pre-switchover")
+        elif name == "query-migrate, completed":
             self.source.wait("completed")
             self.destination.wait("completed")
-        elif name == "query-dirty-rate, measured":
+        elif name in ("query-dirty-rate, measured", "query-dirty-rate by bitmaps, measured"):
             self.source.until("query-dirty-rate", lambda told: told["status"] == "measured")
         return line["send"].replace("/run/ferry/sink", self.path("sink"))
 
@@ -185,7 +189,7 @@ class Shapes(unittest.TestCase):
                 self.note(line["name"], "source", None, self.second.greeting)
             elif line["name"] in TOGETHER:
                 self.play_together(lines, line)
-            elif "send" in line and line["name"] != "query-migrate, pre-switchover":
+            elif "send" in line:
                 send = self.before(line)
                 self.note(line["name"], line["side"], send, self.client(line).ask(send))
         for client in (self.source, self.destination):

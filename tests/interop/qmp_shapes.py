@@ -10,12 +10,6 @@ QEMUS = ("qemu-10", "qemu-7.2")
 OTHERWISE = {
     "migrate-set-parameters, less than nothing":
         "QEMU takes -1 for 2^64 - 1; Ferry refuses it.",
-    "migrate-continue":
-        "There is no status pre-switchover: capability pause-before-switchover cannot be switched on.",
-    "query-migrate, pre-switchover":
-        "Likewise; Ferry never is in this status.",
-    "event MIGRATION pre-switchover":
-        "Likewise.",
 }
 
 # Members that older QEMUs have and the newest has no more.

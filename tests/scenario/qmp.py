@@ -3,11 +3,13 @@
 # that send garbage, stop in the middle or never read harm neither the migration nor each other
 import json
 import os
+import shutil
 import socket
+import tempfile
 import threading
 import time
 
-from ferry import DONE, FAILED, PATIENCE, USAGE, Case, guest, main, run
+from ferry import DONE, FAILED, PATIENCE, USAGE, Case, guest, main, missing, run
 
 HOSTILE = 200
 
@@ -60,9 +62,9 @@ class Qmp(Case):
         client.do("qmp_capabilities")
         return client
 
-    def deferred(self, spec=None, *argv):
+    def deferred(self, spec=None, *argv, there="pattern"):
         source = self.start("send", "--guest", spec or guest(), "--qmp", f"unix:{self.path('s')}", *argv)
-        destination = self.start("recv", "--guest", "pattern", "--run-on", "20ms", "--qmp", f"unix:{self.path('d')}")
+        destination = self.start("recv", "--guest", there, "--run-on", "20ms", "--qmp", f"unix:{self.path('d')}")
         source.wait_event("waiting")
         destination.wait_event("waiting")
         return source, destination
@@ -179,6 +181,48 @@ class Qmp(Case):
         there.do("quit")
         self.assertEqual(destination.end()[0], FAILED)
 
+    def pause(self, here, there):
+        here.do("migrate-set-capabilities", capabilities=[
+            {"capability": "pause-before-switchover", "state": True}, {"capability": "events", "state": True}])
+        here.do("migrate", uri=self.listen(there))
+        return self.wait_status(here, "pre-switchover")
+
+    def test_a_pause_before_the_switch(self):
+        self.assertIn("with --qmp a client can", run(
+            "send", f"unix:{self.path('x')}", "--guest", guest(), "--pause-before-switchover", "on")[2])
+        source, destination = self.deferred()
+        here, there = self.client("s"), self.client("d")
+        about = self.pause(here, there)
+        self.assertIn("ram", about)
+        self.assertIs(here.do("query-status")["running"], False)
+        wrong = here.ask("migrate-continue", state="active")["error"]
+        self.assertEqual(wrong["desc"], "Migration not in expected state: pre-switchover")
+        self.assertEqual(here.do("migrate-continue", state="pre-switchover"), {})
+        self.wait_status(here, "completed")
+        self.wait_status(there, "completed")
+        self.wait_told(here, "completed")
+        told = [event["event"] if event["event"] != "MIGRATION" else event["data"]["status"]
+                for event in here.events if event["event"] != "MIGRATION_PASS"]
+        self.assertEqual(told, ["setup", "active", "STOP", "pre-switchover", "device", "completed"])
+        here.do("quit")
+        there.do("quit")
+        self.assertGreater(self.assert_done(source)["downtime-parts"]["paused"], 0)
+        self.assert_verified(self.assert_done(destination))
+
+    def test_a_pause_is_cancelled(self):
+        source, _ = self.deferred()
+        here, there = self.client("s"), self.client("d")
+        self.pause(here, there)
+        here.do("migrate_cancel")
+        self.wait_status(here, "cancelled")
+        self.wait_told(here, "cancelled")
+        self.assertIs(here.do("query-status")["running"], True)
+        told = [event["event"] if event["event"] != "MIGRATION" else event["data"]["status"]
+                for event in here.events if event["event"] != "MIGRATION_PASS"]
+        self.assertEqual(told, ["setup", "active", "STOP", "pre-switchover", "cancelling", "RESUME", "cancelled"])
+        here.do("quit")
+        source.end()
+
     def test_a_migration_with_an_address_is_watched(self):
         destination, address = self.receive()
         source = self.send(address, "--qmp", f"unix:{self.path('s')}", "--max-bandwidth", "10MiB/s")
@@ -204,7 +248,60 @@ class Qmp(Case):
         self.assertGreater(rate, 2)
         self.assertLess(rate, 40)
         error = here.ask("calc-dirty-rate", **{"calc-time": 1, "mode": "dirty-ring"})["error"]
-        self.assertIn("page-sampling", error["desc"])
+        self.assertEqual(error["desc"], "mode dirty-ring is not enabled, use other method instead.")
+
+    def measured(self, here, mode):
+        here.do("calc-dirty-rate", **{"calc-time": 300, "calc-time-unit": "millisecond", "mode": mode})
+        while (about := here.do("query-dirty-rate"))["status"] != "measured":
+            self.assertNotIn("ferry", about)
+            time.sleep(0.05)
+        self.assertEqual((about["mode"], about["sample-pages"]), (mode, 0))
+        return about
+
+    def test_the_dirty_rate_by_trackers(self):
+        for kind, mode in ("pattern:", "dirty-bitmap"), ("kvm:", "dirty-bitmap"), ("kvm:dirty-log=ring,", "dirty-ring"):
+            if kind.startswith("kvm") and missing("kvm"):
+                continue
+            with self.subTest(kind, mode=mode):
+                self.folder = tempfile.mkdtemp(prefix="ferry-")
+                self.addCleanup(shutil.rmtree, self.folder)
+                source, _ = self.deferred(f"{kind}size=32MiB,dirty=20MiB/s,threads=2", there=kind.split(":")[0])
+                here = self.client("s")
+                other = "dirty-ring" if mode == "dirty-bitmap" else "dirty-bitmap"
+                error = here.ask("calc-dirty-rate", **{"calc-time": 1, "mode": other})["error"]
+                self.assertEqual(error["desc"], f"mode {other} is not enabled, use other method instead.")
+                error = here.ask("calc-dirty-rate", **{"calc-time": 1, "mode": mode, "sample-pages": 512})["error"]
+                self.assertEqual(error["desc"], "sample-pages is used only in page-sampling mode")
+                about = self.measured(here, mode)
+                for _ in range(20):  # a guest that did not get to run wrote less, but hardly each time
+                    if 5 < about["dirty-rate"]:
+                        break
+                    about = self.measured(here, mode)
+                self.assertTrue(5 < about["dirty-rate"] < 40, about)
+                vcpus = about.get("vcpu-dirty-rate")
+                if mode == "dirty-ring":
+                    self.assertEqual([vcpu["id"] for vcpu in vcpus], [0, 1])
+                    self.assertAlmostEqual(sum(vcpu["dirty-rate"] for vcpu in vcpus), about["dirty-rate"], delta=2)
+                else:
+                    self.assertIsNone(vcpus)
+                self.measure_and_move(here)
+
+    def measure_and_move(self, here):
+        """A migration has the trackers: a measurement that has them gives way, and none begins beside it."""
+        there = self.client("d")
+        mode = here.do("query-dirty-rate")["mode"]
+        here.do("calc-dirty-rate", **{"calc-time": 60, "mode": mode})
+        here.do("migrate-set-parameters", **{"max-bandwidth": 1 << 20})
+        here.do("migrate", uri=self.listen(there))
+        self.wait_status(here, "active")
+        self.assertEqual(here.do("query-dirty-rate")["status"], "unstarted")
+        error = here.ask("calc-dirty-rate", **{"calc-time": 1, "mode": mode})["error"]
+        self.assertIn("is not enabled", error["desc"])
+        here.do("migrate-set-parameters", **{"max-bandwidth": 0})
+        self.wait_status(here, "completed")
+        self.wait_status(there, "completed")
+        here.do("quit")
+        there.do("quit")
 
     def test_who_may_listen(self):
         self.assertIn("unix:PATH or fd:N", run("send", *("--guest", guest()), "--qmp", "tcp:127.0.0.1:0")[2])

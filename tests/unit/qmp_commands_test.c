@@ -233,6 +233,22 @@ static void test_a_guest_that_has_left_is_not_moved_again(void **state)
     }
 }
 
+static void test_what_goes_on(void **state)
+{
+    struct fixture *fixture = *state;
+
+    fixture->client.agreed = true;
+    refused(fixture, "{\"execute\": \"migrate-continue\", \"arguments\": {\"state\": \"pre-switchover\"}}",
+            "GenericError", "Migration not in expected state: none");
+    refused(fixture, "{\"execute\": \"migrate-continue\", \"arguments\": {\"state\": \"asleep\"}}", "GenericError",
+            "Parameter 'state' does not accept value 'asleep'");
+    done(fixture, "{\"execute\": \"migrate-continue\", \"arguments\": {\"state\": \"none\"}}"); /* as QEMU does */
+    done(fixture, "{\"execute\": \"migrate\", \"arguments\": {\"uri\": \"tcp:127.0.0.1:1\"}}");
+    refused(fixture, "{\"execute\": \"migrate-continue\", \"arguments\": {\"state\": \"pre-switchover\"}}",
+            "GenericError", "Migration not in expected state: setup");
+    refused(fixture, "{\"execute\": \"migrate-continue\"}", "GenericError", "Parameter 'state' is missing");
+}
+
 static void becomes(const char *addr, const char *uri)
 {
     char text[512];
@@ -280,6 +296,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_migration_is_asked_for_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_an_end_is_told_when_it_has_been_seen, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_guest_that_has_left_is_not_moved_again, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_what_goes_on, set_up, tear_down),
         cmocka_unit_test(test_addresses),
     };
 

@@ -103,15 +103,23 @@ static bool is_ms(const json_t *arguments)
 static json_t *calc_dirty_rate(struct qmp_control *control, json_t *arguments, struct ferry_error *err)
 {
     const json_t *pages = json_object_get(arguments, "sample-pages");
-    const char *mode = json_string_value(json_object_get(arguments, "mode"));
+    const char *word = json_string_value(json_object_get(arguments, "mode"));
+    int mode = word ? qmp_rate_mode_of(word) : QMP_RATE_PAGE_SAMPLING;
+    struct qmp_rate_request request = {
+        .time = json_integer_value(json_object_get(arguments, "calc-time")),
+        .in_ms = is_ms(arguments),
+        .mode = mode < 0 ? QMP_RATE_PAGE_SAMPLING : (enum qmp_rate_mode)mode,
+        .sample_pages = pages && json_integer_value(pages) == 0 ? -1 : json_integer_value(pages),
+    };
 
-    if (mode && strcmp(mode, "page-sampling"))
-        ferry_error_set(err, -ENOTSUP, "mode '%.60s' is not in this release of Ferry: it has page-sampling", mode);
+    if (mode < 0)
+        ferry_error_set(err, -EINVAL, "Parameter 'mode' does not accept value '%.60s'", word);
     else if (!qmp_control_guest_runs(control))
         ferry_error_set(err, -EPERM, "the guest does not run here");
+    else if (mode != QMP_RATE_PAGE_SAMPLING && qmp_control_is_under_way(control))
+        ferry_error_set(err, -EBUSY, "mode %s is not enabled, use other method instead.", word);
     else
-        qmp_dirty_rate_start(control->rate, json_integer_value(json_object_get(arguments, "calc-time")),
-                             is_ms(arguments), pages ? json_integer_value(pages) : QMP_SAMPLE_PAGES_DEFAULT, err);
+        qmp_dirty_rate_start(control->rate, &request, err);
     return err->errnum ? NULL : json_object();
 }
 

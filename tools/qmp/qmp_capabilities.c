@@ -26,7 +26,7 @@ static const struct row rows[] = {
     { "x-colo" },
     { "release-ram" },
     { "return-path", "return-path", "on", "off" },
-    { "pause-before-switchover" },
+    { "pause-before-switchover", "pause-before-switchover", "on", "off" },
     { "multifd" },
     { "dirty-bitmaps" },
     { "postcopy-blocktime" },

@@ -45,11 +45,14 @@ static int set_option(void *opaque, const char *name, const char *value, struct 
     return ret < 0 ? ret : ferry_options_set(control->options, name, value, err);
 }
 
+bool qmp_control_is_under_way(const struct qmp_control *control)
+{
+    return control->migration.stage == QMP_ASKED || control->migration.stage == QMP_RUNS;
+}
+
 static bool runs(void *opaque)
 {
-    const struct qmp_control *control = opaque;
-
-    return control->migration.stage == QMP_ASKED || control->migration.stage == QMP_RUNS;
+    return qmp_control_is_under_way(opaque);
 }
 
 struct qmp_control *qmp_control_new(const struct qmp_terms *terms, struct ferry_error *err)
@@ -158,6 +161,7 @@ const char *qmp_control_take(struct qmp_control *control, struct ferry_options *
     const char *uri;
 
     pthread_mutex_lock(&control->lock);
+    qmp_dirty_rate_give_way(control->rate);
     control->migration.wanted = false;
     copy_options(control->options, options);
     uri = control->migration.uri;

@@ -101,8 +101,9 @@ void qmp_control_begin(struct qmp_control *control);
 /* Server's thread: tell of the rounds.  Returns in how many ms to come again; -1: when something happens. */
 int qmp_control_tick(struct qmp_control *control);
 
-/* With the lock held: a migration was asked for; the guest runs here; events. */
+/* With the lock held: a migration was asked for; one is under way; the guest runs here; events. */
 void qmp_control_ask(struct qmp_control *control);
+bool qmp_control_is_under_way(const struct qmp_control *control);
 bool qmp_control_guest_runs(const struct qmp_control *control);
 void qmp_control_tell_status(struct qmp_control *control, const char *status);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* qmp_dirty_rate.c - how fast a guest writes its memory, by looking at some of its pages twice */
+/* qmp_dirty_rate.c - calc-dirty-rate and query-dirty-rate: one measurement at a time, on a thread of its own */
 #include "qmp_dirty_rate.h"
 
 #include "clock.h"
@@ -7,18 +7,9 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
-#include <xxhash.h>
 
-#define TIME_MIN_MS    50
-#define TIME_MAX_MS    60000
-#define PAGES_OF_GIB   (1 << (30 - FERRY_PAGE_SHIFT))
-#define SAMPLES_ATMOST (1u << 20)
-
-struct sample {
-    const void *page;
-    uint64_t hash;
-};
+#define TIME_MIN_MS 50
+#define TIME_MAX_MS 60000
 
 enum state {
     UNSTARTED,
@@ -27,19 +18,21 @@ enum state {
 };
 
 struct qmp_dirty_rate {
-    const struct ferry_guest *guest; /* borrowed */
+    struct ferry_guest *guest; /* borrowed */
     pthread_t thread;
     bool has_thread; /* to be joined */
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    /* guarded by lock */
+    /* guarded by lock; the first three fixed while a thread measures */
+    enum qmp_rate_mode mode;
+    int64_t calc_ns, started_s, sample_pages;
     enum state state;
     bool stop;
-    int64_t calc_ns, started_s, sample_pages;
-    uint64_t mib_per_sec;
+    struct qmp_rate_result result;
+    struct ferry_error error; /* why there is no result; errnum 0: none */
 };
 
-struct qmp_dirty_rate *qmp_dirty_rate_new(const struct ferry_guest *guest)
+struct qmp_dirty_rate *qmp_dirty_rate_new(struct ferry_guest *guest)
 {
     struct qmp_dirty_rate *rate = calloc(1, sizeof(*rate));
     pthread_condattr_t attr;
@@ -62,64 +55,37 @@ static void join(struct qmp_dirty_rate *rate)
     rate->has_thread = false;
 }
 
-void qmp_dirty_rate_free(struct qmp_dirty_rate *rate)
+static void break_off(struct qmp_dirty_rate *rate)
 {
-    if (!rate)
-        return;
     pthread_mutex_lock(&rate->lock);
     rate->stop = true;
     pthread_cond_broadcast(&rate->changed);
     pthread_mutex_unlock(&rate->lock);
     join(rate);
+    rate->stop = false;
+}
+
+void qmp_dirty_rate_free(struct qmp_dirty_rate *rate)
+{
+    if (!rate)
+        return;
+    break_off(rate);
     pthread_cond_destroy(&rate->changed);
     pthread_mutex_destroy(&rate->lock);
     free(rate);
 }
 
-static uint64_t pages_of(const struct ferry_guest *guest)
+void qmp_dirty_rate_give_way(struct qmp_dirty_rate *rate)
 {
-    uint64_t pages = 0;
-
-    for (unsigned i = 0; i < ferry_guest_blocks(guest); i++)
-        pages += ferry_guest_block(guest, i)->length / FERRY_PAGE_BYTES;
-    return pages;
-}
-
-static const void *page_at(const struct ferry_guest *guest, uint64_t index)
-{
-    for (unsigned i = 0; i < ferry_guest_blocks(guest); i++) {
-        const struct ferry_block *block = ferry_guest_block(guest, i);
-
-        if (index < block->length / FERRY_PAGE_BYTES)
-            return (const char *)block->host + index * FERRY_PAGE_BYTES;
-        index -= block->length / FERRY_PAGE_BYTES;
-    }
-    return NULL;
-}
-
-/* Guests write while this reads: then the hash is of neither content, and differs from the next. */
-static uint64_t hash(const void *page)
-{
-    return XXH3_64bits(page, FERRY_PAGE_BYTES);
-}
-
-static void choose(const struct ferry_guest *guest, uint64_t pages, struct sample *samples, size_t count)
-{
-    uint64_t random = (uint64_t)clock_now_ns() | 1;
-
-    for (size_t i = 0; i < count; i++) {
-        random ^= random << 13; /* xorshift: any spread will do */
-        random ^= random >> 7;
-        random ^= random << 17;
-        samples[i].page = page_at(guest, random % pages);
-        samples[i].hash = hash(samples[i].page);
-    }
+    if (rate->mode != QMP_RATE_PAGE_SAMPLING)
+        break_off(rate);
 }
 
 /* False when it is to end. */
-static bool sleep_until(struct qmp_dirty_rate *rate, int64_t when_ns)
+static bool wait_time(void *opaque)
 {
-    struct timespec when = clock_timespec(when_ns);
+    struct qmp_dirty_rate *rate = opaque;
+    struct timespec when = clock_timespec(clock_now_ns() + rate->calc_ns);
     bool stop;
 
     pthread_mutex_lock(&rate->lock);
@@ -130,67 +96,64 @@ static bool sleep_until(struct qmp_dirty_rate *rate, int64_t when_ns)
     return !stop;
 }
 
-static size_t samples_of(int64_t sample_pages, uint64_t pages)
-{
-    uint64_t count = (pages * (uint64_t)sample_pages + PAGES_OF_GIB - 1) / PAGES_OF_GIB;
-
-    if (count < QMP_SAMPLE_PAGES_MIN)
-        count = QMP_SAMPLE_PAGES_MIN;
-    if (count > pages)
-        count = pages;
-    return count > SAMPLES_ATMOST ? SAMPLES_ATMOST : (size_t)count;
-}
-
 static void *measure(void *opaque)
 {
     struct qmp_dirty_rate *rate = opaque;
-    uint64_t pages = pages_of(rate->guest), changed = 0;
-    size_t count = samples_of(rate->sample_pages, pages);
-    struct sample *samples = calloc(count + !count, sizeof(*samples));
-    int64_t from_ns = clock_now_ns(), took_ns;
-    bool whole = false;
+    const struct qmp_rate_pause pause = { wait_time, rate };
+    struct qmp_rate_result result = { 0 };
+    struct ferry_error err = { 0 };
+    int ret;
 
-    if (samples) {
-        choose(rate->guest, pages, samples, count);
-        whole = sleep_until(rate, from_ns + rate->calc_ns);
-        for (size_t i = 0; whole && i < count; i++)
-            changed += hash(samples[i].page) != samples[i].hash;
-    }
-    took_ns = clock_now_ns() - from_ns;
+    if (rate->mode == QMP_RATE_PAGE_SAMPLING)
+        ret = qmp_rate_by_pages(rate->guest, rate->sample_pages, &pause, &result, &err);
+    else
+        ret = qmp_rate_by_trackers(rate->guest, &pause, &result, &err);
     pthread_mutex_lock(&rate->lock);
-    rate->state = whole ? MEASURED : UNSTARTED;
-    if (whole && count > 0 && took_ns > 0)
-        rate->mib_per_sec = (uint64_t)((double)changed / (double)count * (double)(pages * FERRY_PAGE_BYTES) /
-                                       (1 << 20) / ((double)took_ns / NS_PER_SEC));
+    rate->state = ret == 0 && result.whole ? MEASURED : UNSTARTED;
+    rate->result = result;
+    rate->error = err;
     pthread_mutex_unlock(&rate->lock);
-    free(samples);
     return NULL;
 }
 
-int qmp_dirty_rate_start(struct qmp_dirty_rate *rate, int64_t time_given, bool in_ms, int64_t sample_pages,
-                         struct ferry_error *err)
+static int check(struct qmp_dirty_rate *rate, const struct qmp_rate_request *request, struct ferry_error *err)
 {
-    int64_t factor = in_ms ? 1 : 1000;
-    int ret = 0;
+    int64_t factor = request->in_ms ? 1 : 1000;
+    bool busy;
 
-    if (time_given < 0 || time_given > TIME_MAX_MS / factor || time_given * factor < TIME_MIN_MS)
+    pthread_mutex_lock(&rate->lock);
+    busy = rate->state == MEASURING;
+    pthread_mutex_unlock(&rate->lock);
+    if (busy)
+        return ferry_error_set(err, -EBUSY, "the dirty rate is already being measured.");
+    if (request->time < 0 || request->time > TIME_MAX_MS / factor || request->time * factor < TIME_MIN_MS)
         return ferry_error_set(err, -ERANGE, "Calculation time is out of range [%dms, %dms].", TIME_MIN_MS,
                                TIME_MAX_MS);
-    if (sample_pages < QMP_SAMPLE_PAGES_MIN || sample_pages > QMP_SAMPLE_PAGES_MAX)
+    if (request->sample_pages && request->mode != QMP_RATE_PAGE_SAMPLING)
+        return ferry_error_set(err, -EINVAL, "sample-pages is used only in page-sampling mode");
+    if (request->sample_pages &&
+        (request->sample_pages < QMP_SAMPLE_PAGES_MIN || request->sample_pages > QMP_SAMPLE_PAGES_MAX))
         return ferry_error_set(err, -ERANGE, "sample-pages is out of range[%d, %d].", QMP_SAMPLE_PAGES_MIN,
                                QMP_SAMPLE_PAGES_MAX);
-    pthread_mutex_lock(&rate->lock);
-    if (rate->state == MEASURING)
-        ret = ferry_error_set(err, -EBUSY, "the dirty rate is already being measured.");
-    pthread_mutex_unlock(&rate->lock);
+    if (!qmp_rate_possible(rate->guest, request->mode))
+        return ferry_error_set(err, -ENOTSUP, "mode %s is not enabled, use other method instead.",
+                               qmp_rate_mode_name(request->mode));
+    return 0;
+}
+
+int qmp_dirty_rate_start(struct qmp_dirty_rate *rate, const struct qmp_rate_request *request, struct ferry_error *err)
+{
+    int ret = check(rate, request, err);
+
     if (ret < 0)
         return ret;
     join(rate);
     rate->state = MEASURING;
-    rate->calc_ns = time_given * factor * NS_PER_MS;
-    rate->sample_pages = sample_pages;
+    rate->mode = request->mode;
+    rate->calc_ns = request->time * (request->in_ms ? 1 : 1000) * NS_PER_MS;
+    rate->sample_pages = request->sample_pages ? request->sample_pages : QMP_SAMPLE_PAGES_DEFAULT;
     rate->started_s = clock_now_ns() / NS_PER_SEC;
-    rate->mib_per_sec = 0;
+    rate->error = (struct ferry_error){ 0 };
     ret = -pthread_create(&rate->thread, NULL, measure, rate);
     rate->has_thread = ret == 0;
     if (ret < 0) {
@@ -200,6 +163,31 @@ int qmp_dirty_rate_start(struct qmp_dirty_rate *rate, int64_t time_given, bool i
     return 0;
 }
 
+static json_int_t mib(double bytes)
+{
+    return (json_int_t)(bytes / (1 << 20));
+}
+
+static json_t *vcpus_json(const struct qmp_rate_result *result)
+{
+    json_t *list = json_array();
+
+    for (unsigned i = 0; list && i < result->vcpus; i++)
+        json_array_append_new(list,
+                              json_pack("{s:i, s:I}", "id", (int)i, "dirty-rate", mib(result->vcpu_bytes_per_sec[i])));
+    return list;
+}
+
+/* With the lock held.  As at QEMU: a measurement that took no samples says 0 of them. */
+static void add_result(const struct qmp_dirty_rate *rate, json_t *object)
+{
+    json_object_set_new(object, "dirty-rate", json_integer(mib(rate->result.bytes_per_sec)));
+    if (rate->mode != QMP_RATE_PAGE_SAMPLING)
+        json_object_set_new(object, "sample-pages", json_integer(0));
+    if (rate->mode == QMP_RATE_DIRTY_RING)
+        json_object_set_new(object, "vcpu-dirty-rate", vcpus_json(&rate->result));
+}
+
 json_t *qmp_dirty_rate_json(struct qmp_dirty_rate *rate, bool in_ms)
 {
     static const char *const states[] = { "unstarted", "measuring", "measured" };
@@ -207,14 +195,13 @@ json_t *qmp_dirty_rate_json(struct qmp_dirty_rate *rate, bool in_ms)
 
     pthread_mutex_lock(&rate->lock);
     object = json_pack("{s:s, s:I, s:s, s:s, s:I, s:I}", "status", states[rate->state], "sample-pages",
-                       (json_int_t)rate->sample_pages, "mode", "page-sampling", "calc-time-unit",
+                       (json_int_t)rate->sample_pages, "mode", qmp_rate_mode_name(rate->mode), "calc-time-unit",
                        in_ms ? "millisecond" : "second", "start-time", (json_int_t)rate->started_s, "calc-time",
                        (json_int_t)(rate->calc_ns / (in_ms ? NS_PER_MS : NS_PER_SEC)));
-    if (object && rate->state == MEASURED &&
-        json_object_set_new(object, "dirty-rate", json_integer((json_int_t)rate->mib_per_sec)) < 0) {
-        json_decref(object);
-        object = NULL;
-    }
+    if (object && rate->state == MEASURED)
+        add_result(rate, object);
+    if (object && rate->error.errnum)
+        json_object_set_new(object, "ferry", json_pack("{s:s}", "error-desc", rate->error.text));
     pthread_mutex_unlock(&rate->lock);
     return object;
 }

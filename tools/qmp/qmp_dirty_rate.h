@@ -1,18 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* qmp_dirty_rate.h - how fast a guest writes its memory, by looking at some of its pages twice
+/* qmp_dirty_rate.h - calc-dirty-rate and query-dirty-rate: one measurement at a time, on a thread of its own
  *
- *      calc-dirty-rate   pages chosen at random, a hash of each    ... calc-time ...    a hash of each again
- *
- * As QEMU's mode page-sampling: pages that changed, of those looked at, times the memory, by the time that lay between.
- * A page written twice counts once, so that a rate above all of memory in the time is not seen.
+ * Used by the server's thread and, for qmp_dirty_rate_give_way(), the main one; never at once.
  */
 #ifndef QMP_DIRTY_RATE_H
 #define QMP_DIRTY_RATE_H
 
-#include <ferry/guest.h>
+#include "qmp_rate.h"
+
 #include <jansson.h>
-#include <stdbool.h>
-#include <stdint.h>
 
 #define QMP_SAMPLE_PAGES_DEFAULT 512 /* in each GiB */
 #define QMP_SAMPLE_PAGES_MIN     128
@@ -21,19 +17,23 @@
 struct qmp_dirty_rate;
 
 /* Of @guest's memory, which it borrows; NULL when out of memory. */
-struct qmp_dirty_rate *qmp_dirty_rate_new(const struct ferry_guest *guest);
+struct qmp_dirty_rate *qmp_dirty_rate_new(struct ferry_guest *guest);
 
 /* Ends what is under way.  NULL is legal. */
 void qmp_dirty_rate_free(struct qmp_dirty_rate *rate);
 
-/**
- * qmp_dirty_rate_start() - measure, on a thread of its own
- * @time: in seconds, or in ms where @in_ms
- *
- * Returns 0, -EBUSY while one measurement is under way, -ERANGE.
- */
-int qmp_dirty_rate_start(struct qmp_dirty_rate *rate, int64_t time, bool in_ms, int64_t sample_pages,
-                         struct ferry_error *err);
+struct qmp_rate_request {
+    int64_t time; /* in seconds, or in ms where in_ms */
+    bool in_ms;
+    enum qmp_rate_mode mode;
+    int64_t sample_pages; /* page-sampling; 0: not said */
+};
+
+/* Returns 0, -EBUSY while one measurement is under way, -ERANGE, -EINVAL for what does not go together. */
+int qmp_dirty_rate_start(struct qmp_dirty_rate *rate, const struct qmp_rate_request *request, struct ferry_error *err);
+
+/* A session is about to track the guest: a measurement that does so is broken off. */
+void qmp_dirty_rate_give_way(struct qmp_dirty_rate *rate);
 
 /* query-dirty-rate's answer; NULL when out of memory. */
 json_t *qmp_dirty_rate_json(struct qmp_dirty_rate *rate, bool in_ms);

@@ -2,7 +2,7 @@
 /* qmp_events.c - what clients are told unasked: MIGRATION, MIGRATION_PASS, STOP, RESUME
  *
  *      commands      setup, cancelling
- *      notices       active, device; whether the guest runs
+ *      notices       active, pre-switchover, device; whether the guest runs
  *      main thread   how it ended
  *      a look, 20 times a second: the number of rounds, postcopy
  */
@@ -67,7 +67,7 @@ int qmp_control_tick(struct qmp_control *control)
     bool runs;
 
     pthread_mutex_lock(&control->lock);
-    runs = control->migration.stage == QMP_ASKED || control->migration.stage == QMP_RUNS;
+    runs = qmp_control_is_under_way(control);
     if (control->migration.session && control->settings.events)
         look(control);
     pthread_mutex_unlock(&control->lock);
@@ -93,10 +93,13 @@ int qmp_control_notice(void *opaque, const struct ferry_notice *notice, struct f
 {
     struct qmp_control *control = opaque;
 
+    bool stopped = notice->guest == FERRY_GUEST_STOPPED;
+
     pthread_mutex_lock(&control->lock);
-    tell_guest(control, notice->guest == FERRY_GUEST_STOPPED);
+    tell_guest(control, stopped);
     if (notice->migration == FERRY_MIGRATION_ACTIVE ||
-        (notice->migration == FERRY_MIGRATION_DEVICE && control->terms.is_source))
+        (control->terms.is_source && (notice->migration == FERRY_MIGRATION_DEVICE ||
+                                      (notice->migration == FERRY_MIGRATION_PRE_SWITCHOVER && stopped))))
         qmp_control_tell_status(control, ferry_migration_state_name(notice->migration));
     pthread_mutex_unlock(&control->lock);
     return 0;

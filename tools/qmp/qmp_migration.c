@@ -3,6 +3,7 @@
 #include "exposed.h"
 #include "qmp_address.h"
 #include "qmp_command_rows.h"
+#include "qmp_query.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -12,11 +13,6 @@ static json_t *fail(struct ferry_error *err, int errnum, const char *text)
 {
     ferry_error_set(err, errnum, "%s", text);
     return NULL;
-}
-
-static bool is_under_way(const struct qmp_control *control)
-{
-    return control->migration.stage == QMP_ASKED || control->migration.stage == QMP_RUNS;
 }
 
 /* It runs at the destination, or may. */
@@ -30,7 +26,7 @@ static int may_migrate(const struct qmp_control *control, struct ferry_error *er
 {
     enum ferry_phase phase = control->migration.stats.phase;
 
-    if (is_under_way(control))
+    if (qmp_control_is_under_way(control))
         return ferry_error_set(err, -EBUSY, "There's a migration process in progress");
     if (!control->terms.is_source)
         return ferry_error_set(err, -EPERM, "Guest is waiting for an incoming migration");
@@ -97,7 +93,7 @@ static json_t *migrate_incoming(struct qmp_control *control, json_t *arguments, 
 
 static json_t *migrate_cancel(struct qmp_control *control, json_t *arguments, struct ferry_error *err)
 {
-    if (is_under_way(control)) {
+    if (qmp_control_is_under_way(control)) {
         control->migration.cancel = true;
         qmp_control_tell_status(control, ferry_phase_name(FERRY_PHASE_CANCELLING));
     }
@@ -106,10 +102,44 @@ static json_t *migrate_cancel(struct qmp_control *control, json_t *arguments, st
     return json_object();
 }
 
+static bool is_status(const char *name)
+{
+    static const char *const all[] = {
+        "none",
+        "setup",
+        "cancelling",
+        "cancelled",
+        "active",
+        "postcopy-active",
+        "postcopy-paused",
+        "postcopy-recover-setup",
+        "postcopy-recover",
+        "completed",
+        "failed",
+        "colo",
+        "pre-switchover",
+        "device",
+        "wait-unplug",
+    };
+
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+        if (!strcmp(all[i], name))
+            return true;
+    return false;
+}
+
+/* As QEMU has it, the state is what the client believes it to be; only a pause has something that can go on. */
 static json_t *migrate_continue(struct qmp_control *control, json_t *arguments, struct ferry_error *err)
 {
-    ferry_error_set(err, -EINVAL, "Migration not in expected state: %s",
-                    ferry_phase_name(control->migration.stats.phase));
+    const char *expected = json_string_value(json_object_get(arguments, "state"));
+    enum ferry_phase phase = control->terms.is_source ? qmp_query_phase(control) : FERRY_PHASE_NONE;
+
+    if (!is_status(expected))
+        ferry_error_set(err, -EINVAL, "Parameter 'state' does not accept value '%.60s'", expected);
+    else if (strcmp(ferry_phase_name(phase), expected) != 0)
+        ferry_error_set(err, -EINVAL, "Migration not in expected state: %s", ferry_phase_name(phase));
+    else if (phase != FERRY_PHASE_PRE_SWITCHOVER || ferry_session_continue(control->migration.session, err) == 0)
+        return json_object();
     return NULL;
 }
 
@@ -121,7 +151,7 @@ static json_t *migrate_start_postcopy(struct qmp_control *control, json_t *argum
         return NULL;
     if (!strcmp(postcopy, "off"))
         return fail(err, -EPERM, "Enable postcopy with migrate_set_capability before the start of migration");
-    if (!control->terms.is_source || !is_under_way(control))
+    if (!control->terms.is_source || !qmp_control_is_under_way(control))
         return fail(err, -EINVAL, "Start the migration before switching to postcopy");
     control->migration.postcopy = true;
     if (control->migration.session && ferry_session_start_postcopy(control->migration.session, err) < 0)

@@ -86,7 +86,8 @@ static bool is_postcopy(enum ferry_phase phase)
 static bool has_figures(enum ferry_phase phase)
 {
     return phase == FERRY_PHASE_ACTIVE || phase == FERRY_PHASE_DEVICE || phase == FERRY_PHASE_CANCELLING ||
-           phase == FERRY_PHASE_COMPLETED || phase == FERRY_PHASE_UNCERTAIN || is_postcopy(phase);
+           phase == FERRY_PHASE_PRE_SWITCHOVER || phase == FERRY_PHASE_COMPLETED || phase == FERRY_PHASE_UNCERTAIN ||
+           is_postcopy(phase);
 }
 
 static json_t *source_json(json_t *object, const struct view *view)
@@ -120,7 +121,7 @@ static enum ferry_phase phase_named(const char *name)
 {
     int phase = FERRY_PHASE_NONE;
 
-    while (name && phase < FERRY_PHASE_POSTCOPY_PAUSED && strcmp(name, ferry_phase_name((enum ferry_phase)phase)))
+    while (name && phase < FERRY_PHASE_PRE_SWITCHOVER && strcmp(name, ferry_phase_name((enum ferry_phase)phase)))
         phase++;
     return (enum ferry_phase)phase;
 }
@@ -147,6 +148,14 @@ static void look(struct qmp_control *control, struct view *view)
     view->count = migration->count < QMP_CHANNELS_SHOWN ? migration->count : QMP_CHANNELS_SHOWN;
     if (!migration->session && migration->stage == QMP_ASKED)
         view->stats.phase = migration->cancel ? FERRY_PHASE_CANCELLING : FERRY_PHASE_SETUP;
+}
+
+enum ferry_phase qmp_query_phase(struct qmp_control *control)
+{
+    struct view view;
+
+    look(control, &view);
+    return view.stats.phase;
 }
 
 static json_t *ours(const struct qmp_control *control, const struct view *view)

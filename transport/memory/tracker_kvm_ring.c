@@ -29,6 +29,7 @@
 struct ring {
     struct kvm_dirty_gfn *entries; /* mapped; NULL: not */
     uint32_t next;                 /* which entry will be filled next; counts on and on */
+    uint64_t pages;                /* that were in it so far */
 };
 
 struct ferry_kvm_ring {
@@ -62,6 +63,7 @@ static bool ring_take(struct ferry_kvm_ring *rings, struct ring *ring)
         ring_note(rings, entry);
         __atomic_store_n(&entry->flags, KVM_DIRTY_GFN_F_RESET, __ATOMIC_RELEASE);
         ring->next++;
+        ring->pages++;
         any = true;
     }
 }
@@ -94,6 +96,15 @@ int ferry_kvm_ring_full(struct ferry_kvm_ring *ring, struct ferry_error *err)
     rc = ring_harvest(ring);
     pthread_mutex_unlock(&ring->lock);
     return rc < 0 ? ring_failed(rc, err) : 0;
+}
+
+unsigned ferry_kvm_ring_pages(struct ferry_kvm_ring *ring, uint64_t *pages, unsigned room)
+{
+    pthread_mutex_lock(&ring->lock);
+    for (unsigned i = 0; i < ring->count && i < room; i++)
+        pages[i] = ring->ring[i].pages;
+    pthread_mutex_unlock(&ring->lock);
+    return ring->count;
 }
 
 static int ring_start(void *opaque, const struct ferry_block *block, struct ferry_error *err)

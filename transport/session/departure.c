@@ -133,6 +133,11 @@ int departure_may_switch(struct departure *departure, bool acked, bool *now, str
     return *now ? tell(departure, FERRY_MIGRATION_PRE_SWITCHOVER, err) : wait_a_little(departure->session, err);
 }
 
+int departure_paused(struct departure *departure, struct ferry_error *err)
+{
+    return notify_paused(&departure->session->guest->notifiers, err);
+}
+
 int departure_stopped(struct departure *departure, struct ferry_error *err)
 {
     return tell(departure, FERRY_MIGRATION_DEVICE, err);

@@ -6,6 +6,7 @@
  *      active       notice active
  *      some         their turns in a round;  pending: what they have left, at its end
  *      may_switch   "not yet", the destination's ack; notice pre-switchover
+ *      paused       notice pre-switchover once more: the guest stands still, and a word is waited for
  *      stopped      notice device
  *      complete     END of every iterative device
  *      end          notice completed, or failed and none; blockers are free again
@@ -53,6 +54,7 @@ uint64_t departure_pending(struct departure *departure);
 int departure_may_switch(struct departure *departure, bool acked, bool *now, struct ferry_error *err);
 
 /* The guest stands still; before the last look at the dirty log. */
+int departure_paused(struct departure *departure, struct ferry_error *err);
 int departure_stopped(struct departure *departure, struct ferry_error *err);
 
 /* After memory's END. */

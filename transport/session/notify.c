@@ -61,18 +61,32 @@ static const struct ferry_notice *notice_of(enum ferry_side side, enum ferry_mig
     return side == FERRY_SIDE_SOURCE ? &source_steps[state] : &destination_steps[state];
 }
 
-int notify_step(const struct notifier_list *list, enum ferry_side side, enum ferry_migration_state state,
-                struct ferry_error *err)
+static int tell_until_objection(const struct notifier_list *list, const struct ferry_notice *notice,
+                                struct ferry_error *err)
 {
     for (unsigned i = 0; i < list->count; i++) {
-        int ret = list->notifiers[i].notify(list->notifiers[i].opaque, notice_of(side, state), err);
+        int ret = list->notifiers[i].notify(list->notifiers[i].opaque, notice, err);
 
         if (ret < 0) {
-            ferry_error_prefix(err, "at '%s'", ferry_migration_state_name(state));
+            ferry_error_prefix(err, "at '%s'", ferry_migration_state_name(notice->migration));
             return ret;
         }
     }
     return 0;
+}
+
+int notify_step(const struct notifier_list *list, enum ferry_side side, enum ferry_migration_state state,
+                struct ferry_error *err)
+{
+    return tell_until_objection(list, notice_of(side, state), err);
+}
+
+int notify_paused(const struct notifier_list *list, struct ferry_error *err)
+{
+    struct ferry_notice notice = source_steps[FERRY_MIGRATION_PRE_SWITCHOVER];
+
+    notice.guest = STANDS;
+    return tell_until_objection(list, &notice, err);
 }
 
 static void tell_all(const struct notifier_list *list, const struct ferry_notice *notice)

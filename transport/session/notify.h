@@ -21,6 +21,9 @@ struct notifier_list {
 int notify_step(const struct notifier_list *list, enum ferry_side side, enum ferry_migration_state state,
                 struct ferry_error *err);
 
+/* At the source: the guest stands still and the migration pauses, before `device`. */
+int notify_paused(const struct notifier_list *list, struct ferry_error *err);
+
 /* It is over: completed, or back to where it began.  @guest_runs: at this side.  Nobody can object. */
 void notify_end(const struct notifier_list *list, enum ferry_side side, bool completed, bool guest_runs);
 

@@ -46,6 +46,8 @@ static const struct option_row rows[] = {
       "a ceiling over both, whatever they say" },
     { "downtime-limit", OPT_TIME, VALUE(downtime_limit_ns), 0, 2000 * NS_PER_SEC, "300ms", "TIME", true,
       "how long the guest may stand still at the switch" },
+    { "pause-before-switchover", OPT_SWITCH, VALUE(pause_before_switchover), 0, 1, "off", "on|off", false,
+      "source: wait for a word (migrate-continue) when the guest was stopped, before its last pages and devices go" },
     { "give-up-after", OPT_UINT, VALUE(give_up_after), 0, 1000000, "0", "ROUNDS", true,
       "fail after this many rounds that cannot converge; 0: go on until cancelled" },
     { "escalate", OPT_LADDER, VALUE(escalate), 0, 0, "", "STEPS", false,

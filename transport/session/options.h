@@ -84,6 +84,7 @@ struct ferry_options {
     uint64_t max_postcopy_bandwidth;
     uint64_t max_total_bandwidth;
     uint64_t downtime_limit_ns;
+    uint64_t pause_before_switchover; /* 0 or 1 */
     uint64_t give_up_after;           /* rounds; 0: never */
     char escalate[OPTION_TEXT_BYTES]; /* empty: nothing; ladder_parse() takes it */
     uint64_t auto_converge;           /* 0 or 1 */

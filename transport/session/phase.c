@@ -5,6 +5,8 @@
  *                 \        \         \ '-> postcopy-active -> completed | postcopy-paused
  *                  '--------'---------'--> failed
  *                  '--------'---------'--> cancelling -> cancelled | failed | completed (it came too late)
+ *
+ * Between active and device there is pre-switchover, where a word is waited for; it ends as active does.
  */
 #include "phase.h"
 
@@ -16,7 +18,7 @@
 static const unsigned allowed[] = {
     [FERRY_PHASE_NONE] = TO(FERRY_PHASE_SETUP),
     [FERRY_PHASE_SETUP] = TO(FERRY_PHASE_ACTIVE) | ENDS,
-    [FERRY_PHASE_ACTIVE] = TO(FERRY_PHASE_DEVICE) | ENDS,
+    [FERRY_PHASE_ACTIVE] = TO(FERRY_PHASE_DEVICE) | TO(FERRY_PHASE_PRE_SWITCHOVER) | ENDS,
     [FERRY_PHASE_DEVICE] =
         TO(FERRY_PHASE_COMPLETED) | TO(FERRY_PHASE_UNCERTAIN) | TO(FERRY_PHASE_POSTCOPY_ACTIVE) | ENDS,
     [FERRY_PHASE_CANCELLING] =
@@ -27,6 +29,7 @@ static const unsigned allowed[] = {
     [FERRY_PHASE_UNCERTAIN] = TO(FERRY_PHASE_COMPLETED) | TO(FERRY_PHASE_FAILED),
     [FERRY_PHASE_POSTCOPY_ACTIVE] = TO(FERRY_PHASE_COMPLETED) | TO(FERRY_PHASE_POSTCOPY_PAUSED),
     [FERRY_PHASE_POSTCOPY_PAUSED] = 0,
+    [FERRY_PHASE_PRE_SWITCHOVER] = TO(FERRY_PHASE_DEVICE) | ENDS,
 };
 
 static const char *const names[] = {
@@ -41,6 +44,7 @@ static const char *const names[] = {
     [FERRY_PHASE_UNCERTAIN] = "uncertain",
     [FERRY_PHASE_POSTCOPY_ACTIVE] = "postcopy-active",
     [FERRY_PHASE_POSTCOPY_PAUSED] = "postcopy-paused",
+    [FERRY_PHASE_PRE_SWITCHOVER] = "pre-switchover",
 };
 
 bool phase_allowed(enum ferry_phase from, enum ferry_phase to)

@@ -248,7 +248,8 @@ void session_note_step(struct ferry_session *session, enum session_step step)
     stats = session_stats_lock(session);
     stats->time.downtime_ns = at[SESSION_RUNNING] - at[SESSION_STOPPING];
     stats->downtime.stop_ns = at[SESSION_STOPPED] - at[SESSION_STOPPING];
-    stats->downtime.pages_ns = at[SESSION_PAGES_PUT] - at[SESSION_STOPPED];
+    stats->downtime.pages_ns = at[SESSION_PAGES_PUT] - at[SESSION_GOES_ON];
+    stats->downtime.paused_ns = at[SESSION_GOES_ON] - at[SESSION_STOPPED];
     stats->downtime.devices_ns = at[SESSION_SENT] - at[SESSION_PAGES_PUT];
     stats->downtime.transfer_ns = waited - load;
     stats->downtime.load_ns = load;

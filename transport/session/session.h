@@ -23,6 +23,7 @@ struct session_progress {
     struct ferry_error error; /* why it ended, once it has */
     bool cancel;              /* somebody asked to give up */
     bool committed;           /* too late for that */
+    bool go_on;               /* somebody ended the pause before the switch */
     bool ended;
     enum ferry_direction cancel_shuts; /* of the channel */
 };
@@ -57,6 +58,7 @@ struct session_leftover {
 enum session_step {
     SESSION_STOPPING,
     SESSION_STOPPED,
+    SESSION_GOES_ON, /* after a pause */
     SESSION_PAGES_PUT,
     SESSION_SENT,
     SESSION_READY,

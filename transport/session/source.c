@@ -258,20 +258,6 @@ static int source_iterate(struct source *source, struct ferry_error *err)
     }
 }
 
-int source_stop(struct source *source, struct ferry_error *err)
-{
-    int ret;
-
-    session_note_step(source->session, SESSION_STOPPING);
-    source->stopped = true;
-    source_peer_lend(&source->peer);
-    ret = guest_stop(source->guest, err);
-    source_peer_claim(&source->peer);
-    session_note_step(source->session, SESSION_STOPPED);
-    session_at(source->session, "stopped");
-    return ret == 0 ? departure_stopped(&source->departure, err) : ret;
-}
-
 /* The guest stands still: the last pages, then the devices, then the end. */
 static int source_switch(struct source *source, struct ferry_error *err)
 {
@@ -279,10 +265,8 @@ static int source_switch(struct source *source, struct ferry_error *err)
     struct ferry_stats *stats;
     uint64_t changed;
     bool more;
-    int ret = source_peer_about_to_stop(&source->peer, err);
+    int ret = source_stop(source, err);
 
-    if (ret == 0)
-        ret = source_stop(source, err);
     if (ret == 0)
         source_peer_prepare(&source->peer);
     if (ret == 0)
@@ -320,8 +304,6 @@ static int source_migrate(struct source *source, struct ferry_error *err)
         ret = source_iterate(source, err);
     if (ret == 1)
         return source_switch_postcopy(source, err);
-    if (ret == 0)
-        ret = session_enter(source->session, FERRY_PHASE_DEVICE, err);
     return ret == 0 ? source_switch(source, err) : ret;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* source_parts.h - what a source consists of, and what source.c and source_switch.c do for each other */
+/* source_parts.h - what a source consists of, and what source.c, source_stop.c and source_switch.c do for each other */
 #ifndef SESSION_SOURCE_PARTS_H
 #define SESSION_SOURCE_PARTS_H
 
@@ -40,7 +40,7 @@ int source_send_section(struct source *source, enum section_type type, bool *mor
 void source_note_pages(struct source *source);
 void source_note_channels(struct source *source);
 
-/* Stop the guest. */
+/* The switch begins: the guest is stopped, and may have to wait for ferry_session_continue() then. */
 int source_stop(struct source *source, struct ferry_error *err);
 
 /* The guest moves now, its memory follows: source_switch.c. */

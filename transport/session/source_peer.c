@@ -260,6 +260,11 @@ int source_peer_look(struct source_peer *peer, struct ferry_error *err)
     return 0;
 }
 
+int source_peer_status(struct source_peer *peer, struct ferry_error *err)
+{
+    return peer->link ? link_status(peer->link, err) : 0;
+}
+
 int source_peer_catch_up(struct source_peer *peer, struct ferry_error *err)
 {
     int ret;

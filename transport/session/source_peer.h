@@ -52,6 +52,9 @@ int source_peer_agree(struct source_peer *peer, struct ferry_error *err);
 /* Between sections: ask for the round trip now and then, note figures, and see whether the destination gave up. */
 int source_peer_look(struct source_peer *peer, struct ferry_error *err);
 
+/* Whether the destination gave up, or is lost.  0 where nobody answers. */
+int source_peer_status(struct source_peer *peer, struct ferry_error *err);
+
 /* Wait, while the guest runs, until the destination has loaded everything that was sent: what is still under way would
  * otherwise be loaded while the guest stands still.  At once where nobody answers. */
 int source_peer_catch_up(struct source_peer *peer, struct ferry_error *err);

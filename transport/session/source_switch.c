@@ -218,12 +218,8 @@ static int put_switch(struct source *source, struct ferry_error *err)
 /* 0: the guest is the destination's.  Else as source_peer_hand_over(). */
 static int let_go(struct source *source, struct ferry_error *err)
 {
-    int ret = session_enter(source->session, FERRY_PHASE_DEVICE, err);
+    int ret = source_stop(source, err);
 
-    if (ret == 0)
-        ret = source_peer_about_to_stop(&source->peer, err);
-    if (ret == 0)
-        ret = source_stop(source, err);
     if (ret == 0) {
         source_peer_prepare(&source->peer);
         ret = put_switch(source, err);
