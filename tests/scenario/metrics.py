@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import socket
+import threading
 
 from ferry import DONE, USAGE, Case, main, run, size_bytes
 
@@ -137,6 +138,31 @@ class Metrics(Case):
         status, headers, text = self.ask(metrics, "/metrics", "HEAD")
         self.assertEqual((status, text), (200, ""))
         self.assertGreater(int(headers["Content-Length"]), 1000)
+
+    def test_who_trickles_keeps_nobody_out(self):
+        _, metrics, _ = self.serve()
+        host, port = metrics.split(":")[1:]
+        crowd, stop = [], threading.Event()
+
+        def trickle():
+            while not stop.wait(0.2):
+                for peer in crowd:
+                    try:
+                        peer.sendall(b"x")
+                    except OSError:
+                        pass  # given up
+
+        for _ in range(40):
+            crowd.append(socket.create_connection((host, int(port))))
+            self.addCleanup(crowd[-1].close)
+            crowd[-1].sendall(b"GET /metrics HTTP/1.1\r\nX: ")
+        trickler = threading.Thread(target=trickle)
+        trickler.start()
+        try:
+            self.scrape(metrics)
+        finally:
+            stop.set()
+            trickler.join()
 
     def test_rude_clients_harm_nobody(self):
         recv, metrics, address = self.serve()
