@@ -51,6 +51,22 @@ class Carry(Case):
         self.assertIn(sent["channels-used"], range(1, connected + 1))
         self.assertNotIn("channels-used", received)
 
+    def differences(self, uri, *argv):
+        """In the qemu dialect, on the main connection; the guest writes the same pages again and again."""
+        recv, address = self.receive(uri)
+        sent, received = self.arrived(recv, self.send(
+            address, "--peer", "qemu", "--compress", "xbzrle", "--hot-pages", "as-found", "--downtime-limit", "1ms",
+            "--max-bandwidth", "200MiB/s", *argv, spec=guest(dirty="20MiB/s")))
+        self.assertEqual([channel["role"] for channel in sent["channels"]], ["main"])
+        self.assertRegex(sent["channels"][0]["codecs"], "none [1-9]")
+
+    def test_differences_on_the_main_connection(self):
+        self.differences("tcp:127.0.0.1:0")
+
+    def test_differences_before_postcopy(self):
+        if not missing("userfaultfd"):
+            self.differences("tcp:127.0.0.1:0", "--postcopy", "on", "--postcopy-after-rounds", "3")
+
     def test_tcp_v6(self):
         if not missing("ipv6"):
             self.assertRegex(self.over("tcp:[::1]:0"), r"^tcp:\[::1\]:[1-9]")

@@ -17,6 +17,7 @@ AXES = {
     "compress": ["none", "zlib", "zstd", "lz4", "xbzrle", "auto"],
     "limit": ["unlimited", "200MiB/s"],
     "guest": ["pattern", "kvm"],
+    "version": ["auto", "7.2", "8.1"],
 }
 ONLY_FERRY = {"lz4", "xbzrle", "auto"}
 SIZE = "24MiB"
@@ -45,7 +46,7 @@ class Pairs(Case):
         if run["tls"] != "plain":
             argv += ["--tls-creds", self.pki if run["tls"] == "x509" else self.psk]
         if side == "send":
-            argv += ["--peer", run["peer"], "--max-bandwidth", run["limit"]]
+            argv += ["--peer", run["peer"], "--peer-version", run["version"], "--max-bandwidth", run["limit"]]
             argv += ["--tls-hostname", "localhost"] if run["tls"] == "x509" else []
         return argv
 

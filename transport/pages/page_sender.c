@@ -240,12 +240,26 @@ static int take_batch(struct page_sender *sender, bool *more, struct ferry_error
     return ret;
 }
 
+/* What the other end takes in the main stream alone. */
+static void set_zeros_apart(struct page_sender *sender)
+{
+    unsigned pages = page_zeros_add(sender->terms.zeros, &sender->batch);
+
+    pthread_mutex_lock(&sender->lock);
+    sender->figures.zero_pages += pages;
+    pthread_mutex_unlock(&sender->lock);
+}
+
 static int send_batch(struct page_sender *sender, struct ferry_error *err)
 {
     struct packet *packet = &sender->packet;
     int64_t began_ns = clock_now_ns();
     int ret;
 
+    if (sender->terms.zeros)
+        set_zeros_apart(sender);
+    if (sender->batch.count == 0)
+        return 0;
     packet_from_batch(packet, &sender->batch);
     if (sender->terms.sums && packet->content_pages > 0)
         packet_sum_pages(packet);

@@ -14,6 +14,7 @@
 
 #include "packet.h"
 #include "page_walk.h"
+#include "page_zeros.h"
 #include "ratelimit.h"
 
 #include <ferry/channel.h>
@@ -23,9 +24,10 @@ struct page_terms {
     unsigned batch_pages; /* as agreed: at most format->batch_pages; above BATCH_PAGES for raw ones of a long round */
     enum codec_id codec;  /* what pages go through; CODEC_AUTO: judged batch by batch (packet_v2 only) */
     int level;
-    bool sums;               /* v2: CRC32C of every page, where nothing else protects it */
-    bool pin;                /* each thread to a processor near its memory */
-    struct ratelimit *limit; /* borrowed; NULL: none */
+    bool sums;                /* v2: CRC32C of every page, where nothing else protects it */
+    bool pin;                 /* each thread to a processor near its memory */
+    struct ratelimit *limit;  /* borrowed; NULL: none */
+    struct page_zeros *zeros; /* borrowed; zero pages go there; NULL: into packets */
 };
 
 /* Of one channel. */

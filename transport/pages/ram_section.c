@@ -122,7 +122,7 @@ static void put_record(struct ferry_writer *writer, const struct ram_block **las
     *last = block;
 }
 
-/* Neighbouring zero pages: after the first, their records differ in nothing but the offset. */
+/* Neighbouring zero pages, at most a batch: after the first, their records differ in nothing but the offset. */
 static void put_zeros(struct ferry_writer *writer, const struct ram_block **last, const struct ram_block *block,
                       uint64_t page, unsigned count)
 {
@@ -160,6 +160,34 @@ void ram_put_batch(struct ferry_writer *writer, const struct ram_block **last, c
         put_zeros(writer, last, batch->block, pages[zero], run);
         zero += run;
     }
+}
+
+void ram_put_zeros(struct ferry_writer *writer, const struct ram_block **last, const struct ram_block *block,
+                   uint64_t first, uint64_t count)
+{
+    while (count > 0) {
+        unsigned part = count < BATCH_PAGES ? (unsigned)count : BATCH_PAGES;
+
+        put_zeros(writer, last, block, first, part);
+        first += part;
+        count -= part;
+    }
+}
+
+void ram_put_copy(struct ferry_writer *writer, const struct ram_block **last, const struct ram_block *block,
+                  uint64_t page, const uint8_t *content)
+{
+    put_record(writer, last, block, page, RAM_PAGE);
+    ferry_put_bytes(writer, content, FERRY_PAGE_BYTES);
+}
+
+void ram_put_delta(struct ferry_writer *writer, const struct ram_block **last, const struct ram_block *block,
+                   uint64_t page, const uint8_t *delta, unsigned bytes)
+{
+    put_record(writer, last, block, page, RAM_XBZRLE);
+    ferry_put_u8(writer, XBZRLE_ENCODING);
+    ferry_put_be16(writer, (uint16_t)bytes);
+    ferry_put_bytes(writer, delta, bytes);
 }
 
 void ram_put_mark(struct ferry_writer *writer)

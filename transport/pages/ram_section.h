@@ -48,6 +48,18 @@ void ram_put_blocks(struct ferry_writer *writer, const struct ram_map *map);
  */
 void ram_put_batch(struct ferry_writer *writer, const struct ram_block **last, const struct page_batch *batch);
 
+/* Neighbouring zero pages. */
+void ram_put_zeros(struct ferry_writer *writer, const struct ram_block **last, const struct ram_block *block,
+                   uint64_t first, uint64_t count);
+
+/* One page, as it is in @content; it is copied. */
+void ram_put_copy(struct ferry_writer *writer, const struct ram_block **last, const struct ram_block *block,
+                  uint64_t page, const uint8_t *content);
+
+/* One page as its difference from what was sent last; it is copied.  @bytes: 1 to a page's. */
+void ram_put_delta(struct ferry_writer *writer, const struct ram_block **last, const struct ram_block *block,
+                   uint64_t page, const uint8_t *delta, unsigned bytes);
+
 /* Everything that page channels carry before their SYNC belongs before this place. */
 void ram_put_mark(struct ferry_writer *writer);
 

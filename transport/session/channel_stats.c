@@ -17,6 +17,19 @@ static void fill(struct ferry_channel_stats *stats, const struct ferry_channel *
     secure_facts(chan, stats);
 }
 
+void channel_stats_codecs(struct ferry_channel_stats *stats, const struct page_figures *figures)
+{
+    size_t used = 0;
+
+    for (unsigned i = 0; i < CODEC_COUNT && figures->content_pages > 0; i++) {
+        if (figures->codec_pages[i] == 0 || used >= sizeof(stats->codecs))
+            continue;
+        used +=
+            (size_t)snprintf(stats->codecs + used, sizeof(stats->codecs) - used, "%s%s %" PRIu64 "%%", used ? ", " : "",
+                             codec_name((enum codec_id)i), figures->codec_pages[i] * 100 / figures->content_pages);
+    }
+}
+
 void channel_stats_main(struct ferry_channel_stats *stats, const struct ferry_channel *chan, uint64_t bytes)
 {
     fill(stats, chan, "main", bytes);
@@ -31,17 +44,9 @@ void channel_stats_urgent(struct ferry_channel_stats *stats, const struct ferry_
 void channel_stats_pages(struct ferry_channel_stats *stats, const struct ferry_channel *chan,
                          const struct page_figures *figures)
 {
-    size_t used = 0;
-
     fill(stats, chan, "pages", figures->bytes);
     stats->cpu = figures->cpu;
-    for (unsigned i = 0; i < CODEC_COUNT && figures->content_pages > 0; i++) {
-        if (figures->codec_pages[i] == 0 || used >= sizeof(stats->codecs))
-            continue;
-        used +=
-            (size_t)snprintf(stats->codecs + used, sizeof(stats->codecs) - used, "%s%s %" PRIu64 "%%", used ? ", " : "",
-                             codec_name((enum codec_id)i), figures->codec_pages[i] * 100 / figures->content_pages);
-    }
+    channel_stats_codecs(stats, figures);
 }
 
 void channel_stats_zero_copy(struct ferry_channel_stats *stats, const struct ferry_channel *chan)

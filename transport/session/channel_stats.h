@@ -13,6 +13,9 @@ void channel_stats_pages(struct ferry_channel_stats *stats, const struct ferry_c
 void channel_stats_urgent(struct ferry_channel_stats *stats, const struct ferry_channel *chan,
                           const struct page_figures *figures);
 
+/* What its pages went through, by share. */
+void channel_stats_codecs(struct ferry_channel_stats *stats, const struct page_figures *figures);
+
 /* What became of zero copy, where it was asked for. */
 void channel_stats_zero_copy(struct ferry_channel_stats *stats, const struct ferry_channel *chan);
 

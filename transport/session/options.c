@@ -87,6 +87,8 @@ static const struct option_row rows[] = {
       "none" },
     { "peer", OPT_CHOICE, VALUE(peer), 0, PEER_QEMU, "auto", "auto|ferry|qemu", false,
       "source: who is at the other end; auto speaks ferry where somebody can answer" },
+    { "peer-version", OPT_CHOICE, VALUE(peer_version), 0, PEER_VERSION_9_0, "auto", "auto|7.2|8.1|9.0", false,
+      "source, to a qemu: page channels as from this version on; auto: as the machine's name says" },
     { "return-path", OPT_SWITCH, VALUE(return_path), 0, 1, "on", "on|off", false,
       "source, to a qemu: ask to be told how it ended, where somebody can answer" },
     { "suspect-after", OPT_TIME, VALUE(suspect_after_ns), 10 * NS_PER_MS, 3600 * NS_PER_SEC, "1s", "TIME", false,

@@ -18,6 +18,14 @@ enum peer_choice {
     PEER_QEMU,
 };
 
+/* From this version of QEMU on, until the next. */
+enum peer_version_choice {
+    PEER_VERSION_AUTO,
+    PEER_VERSION_7_2,
+    PEER_VERSION_8_1,
+    PEER_VERSION_9_0,
+};
+
 enum not_yet_policy {
     NOT_YET_FAIL,
     NOT_YET_FORCE,
@@ -103,6 +111,7 @@ struct ferry_options {
     uint64_t prefault;       /* 0 or 1 */
     uint64_t tracker;        /* enum tracker_choice */
     uint64_t peer;           /* enum peer_choice */
+    uint64_t peer_version;   /* enum peer_version_choice */
     uint64_t return_path;    /* 0 or 1: in the qemu dialect, where somebody answers */
     uint64_t suspect_after_ns;
     uint64_t lost_after_ns;

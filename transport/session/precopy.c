@@ -101,14 +101,41 @@ int precopy_begin(struct precopy *precopy, struct ferry_guest *guest, uint64_t t
 void precopy_end(struct precopy *precopy)
 {
     tracker_set_free(precopy->trackers);
+    precopy_drop_deltas(precopy);
     drop_own(precopy);
     walk_clear(&precopy->walk);
     memset(precopy, 0, sizeof(*precopy));
 }
 
+int precopy_use_deltas(struct precopy *precopy, struct ferry_error *err)
+{
+    precopy->deltas = ram_deltas_new(precopy->walk.map);
+    return precopy->deltas ? 0 : ferry_error_set(err, -ENOMEM, "no memory for differences of pages");
+}
+
+void precopy_drop_deltas(struct precopy *precopy)
+{
+    ram_deltas_free(precopy->deltas);
+    precopy->deltas = NULL;
+}
+
+void precopy_figures(const struct precopy *precopy, struct page_figures *figures)
+{
+    memset(figures, 0, sizeof(*figures));
+    figures->content_pages = precopy->normal;
+    figures->zero_pages = precopy->zero;
+    figures->codec_pages[CODEC_XBZRLE] = precopy->delta_pages;
+    figures->codec_pages[CODEC_NONE] = precopy->normal - precopy->delta_pages;
+}
+
 void precopy_put(struct precopy *precopy, const struct page_batch *batch)
 {
-    ram_put_batch(precopy->writer, &precopy->last, batch);
+    if (precopy->deltas && precopy->round.count > 0) {
+        ram_deltas_put_batch(precopy->deltas, precopy->writer, &precopy->last, batch);
+        precopy->delta_pages = ram_deltas_count(precopy->deltas);
+    } else {
+        ram_put_batch(precopy->writer, &precopy->last, batch);
+    }
     precopy->normal += batch->normal;
     precopy->zero += batch->count - batch->normal;
 }

@@ -11,7 +11,9 @@
 
 #include "converge.h"
 #include "guest_parts.h"
+#include "page_senders.h"
 #include "page_walk.h"
+#include "ram_deltas.h"
 
 #include <ferry/stream.h>
 #include <stdbool.h>
@@ -41,6 +43,8 @@ struct precopy {
     uint64_t held_pages;          /* wait for the end, as they are written all the time */
     const struct ram_block *last; /* for CONTINUE */
     uint64_t normal, zero;        /* pages sent so far */
+    struct ram_deltas *deltas;    /* owned; NULL: pages go as they are */
+    uint64_t delta_pages;         /* of the normal ones, gone as a difference */
     struct precopy_round round;
 };
 
@@ -49,6 +53,15 @@ struct precopy {
 int precopy_begin(struct precopy *precopy, struct ferry_guest *guest, uint64_t tracker_choice,
                   struct ferry_writer *writer, struct ferry_error *err);
 void precopy_end(struct precopy *precopy);
+
+/* From the second round on pages go as differences, where they can; until then, and without this, as they are. */
+int precopy_use_deltas(struct precopy *precopy, struct ferry_error *err);
+
+/* For good: all pages go as they are.  Before postcopy. */
+void precopy_drop_deltas(struct precopy *precopy);
+
+/* What went over the main connection, by the way it went. */
+void precopy_figures(const struct precopy *precopy, struct page_figures *figures);
 
 /* Send the next dirty pages: at most one batch.  False when none is left. */
 bool precopy_send_some(struct precopy *precopy);

@@ -54,7 +54,8 @@ int source_put_section_end(struct source *source, struct ferry_error *err)
 
     if (source->pages.count > 0) {
         ret = source_pages_sync(&source->pages, err);
-        ram_put_mark(source->writer);
+        if (!source->pages.ends_are_marks)
+            ram_put_mark(source->writer);
     }
     ram_put_eos(source->writer);
     section_put_footer(source->writer, SOURCE_RAM_SECTION_ID);
@@ -79,6 +80,8 @@ static int source_setup(struct source *source, struct ferry_error *err)
                           tracker_set_name(source->precopy.trackers), err);
     if (ret == 0)
         ret = source_pages_open(&source->pages, &source->precopy.walk, err);
+    if (ret == 0 && source->pages.deltas)
+        ret = precopy_use_deltas(&source->precopy, err);
     if (ret < 0)
         return ret;
     escalate_begin(&source->escalate, session, &source->pages);
@@ -131,11 +134,12 @@ void source_note_pages(struct source *source)
 
 void source_note_channels(struct source *source)
 {
-    struct page_figures urgent;
+    struct page_figures main, urgent;
 
+    precopy_figures(&source->precopy, &main);
+    main.bytes = writer_flushed(source->writer);
     source_postcopy_figures(&source->postcopy, &urgent);
-    source_pages_note(&source->pages, writer_flushed(source->writer),
-                      source->postcopy.urgent ? source->postcopy.chan : NULL, &urgent);
+    source_pages_note(&source->pages, &main, source->postcopy.urgent ? source->postcopy.chan : NULL, &urgent);
 }
 
 static void note_round(struct source *source, const struct converge_figures *figures,
@@ -170,6 +174,7 @@ static int send_over_channels(struct source *source, enum section_type type, boo
     if (ret < 0 || *more)
         return ret;
     section_put_next(source->writer, type, SOURCE_RAM_SECTION_ID);
+    source_pages_put_zeros(&source->pages, source->writer, &source->precopy.last);
     return source_put_section_end(source, err);
 }
 

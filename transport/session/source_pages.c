@@ -8,7 +8,10 @@
 #include "clock.h"
 #include "cpu.h"
 #include "dial.h"
+#include "guest_parts.h"
 #include "log.h"
+#include "peer_version.h"
+#include "source_peer.h"
 
 #include <errno.h>
 #include <ferry/zero_copy.h>
@@ -47,6 +50,15 @@ static uint64_t auto_count(void)
     return processors < AUTO_LEAST ? AUTO_LEAST : processors > AUTO_MOST ? AUTO_MOST : processors;
 }
 
+/* What goes without page channels in the qemu dialect. */
+static bool wants_deltas(const struct ferry_session *session)
+{
+    uint64_t channels = session->options.channels;
+
+    return codec_now((struct ferry_session *)session) == CODEC_XBZRLE && (channels == 0 || channels == OPTION_AUTO) &&
+           !source_peer_speaks_ferry(session);
+}
+
 int source_pages_wanted(struct source_pages *pages, struct ferry_session *session, struct ferry_error *err)
 {
     const struct ferry_options *options = &session->options;
@@ -59,6 +71,11 @@ int source_pages_wanted(struct source_pages *pages, struct ferry_session *sessio
         session_fix_compress(session, "pages in their places in a file go as they are");
     if (options->mapped_ram == MAPPED_RAM_ON)
         return 0; /* pages have their places in a file; `channels` is how many threads write them */
+    pages->deltas = wants_deltas(session);
+    if (pages->deltas) {
+        session_fix_compress(session, "on the main connection pages go as differences from the beginning or never");
+        return 0;
+    }
     if (wanted == OPTION_AUTO)
         wanted = session->uri ? auto_count() : 0;
     if (wanted == 0 && !raw && session->uri)
@@ -92,8 +109,22 @@ static int check_plain(struct source_pages *pages, struct ferry_session *session
                                     "the qemu dialect has no page channels in postcopy: leave out one of the two");
     if (atomic_load(&session->compress) > COMPRESS_ZSTD)
         return ferry_error_set_code(err, FERRY_E_BAD_OPTION, -EINVAL,
-                                    "the qemu dialect has none, zlib and zstd on page channels, and nothing else");
+                                    "the qemu dialect has none, zlib and zstd on page channels, and xbzrle without "
+                                    "them (channels=0)");
     return 0;
+}
+
+/* As the QEMU of that machine does it. */
+static int use_version(struct source_pages *pages, struct ferry_error *err)
+{
+    const struct ferry_session *session = pages->session;
+    enum peer_version_choice version = peer_version_of(session->options.peer_version, session->guest->machine);
+
+    pages->ends_are_marks = version < PEER_VERSION_8_1;
+    if (version >= PEER_VERSION_9_0)
+        return 0;
+    pages->zeros = page_zeros_new(&session->guest->ram);
+    return pages->zeros ? 0 : ferry_error_set(err, -ENOMEM, "no memory to note zero pages");
 }
 
 int source_pages_dial(struct source_pages *pages, const struct hello *main, struct watchdog *dog,
@@ -110,6 +141,9 @@ int source_pages_dial(struct source_pages *pages, const struct hello *main, stru
         return 0;
     ret = main ? 0 : check_plain(pages, session, err);
     if (ret < 0 || pages->count == 0)
+        return ret;
+    ret = main ? 0 : use_version(pages, err);
+    if (ret < 0)
         return ret;
     if (main && !(agreed_protocol(session) & CAPABILITY_PACKET_V2))
         return ferry_error_set(err, -ENOTSUP, "%s: the destination has no page channels",
@@ -159,6 +193,7 @@ static void terms_of(const struct source_pages *pages, struct page_terms *terms)
         .sums = options->page_sums == SUMS_ON || (options->page_sums == SUMS_AUTO && !secure_is_on(&session->secure)),
         .pin = options->pin_threads,
         .limit = session->limit,
+        .zeros = pages->zeros,
     };
     if (!(agreed & CAPABILITY_LARGE_BATCH) && terms->batch_pages > BATCH_PAGES)
         terms->batch_pages = BATCH_PAGES;
@@ -242,6 +277,12 @@ int source_pages_sync(struct source_pages *pages, struct ferry_error *err)
     return pages->senders ? page_senders_sync(pages->senders, err) : 0;
 }
 
+void source_pages_put_zeros(struct source_pages *pages, struct ferry_writer *writer, const struct ram_block **last)
+{
+    if (pages->zeros)
+        page_zeros_put(pages->zeros, writer, last);
+}
+
 void source_pages_begin_postcopy(struct source_pages *pages)
 {
     if (!pages->senders)
@@ -303,8 +344,8 @@ void source_pages_total(const struct source_pages *pages, struct page_figures *t
     }
 }
 
-void source_pages_note(const struct source_pages *pages, uint64_t main_bytes, const struct ferry_channel *urgent,
-                       const struct page_figures *urgent_figures)
+void source_pages_note(const struct source_pages *pages, const struct page_figures *main,
+                       const struct ferry_channel *urgent, const struct page_figures *urgent_figures)
 {
     struct ferry_session *session = pages->session;
     struct ferry_channel_stats *stats = calloc(2 + pages->count, sizeof(*stats));
@@ -312,7 +353,9 @@ void source_pages_note(const struct source_pages *pages, uint64_t main_bytes, co
 
     if (!stats)
         return;
-    channel_stats_main(&stats[0], session->chan, main_bytes);
+    channel_stats_main(&stats[0], session->chan, main->bytes);
+    if (pages->deltas)
+        channel_stats_codecs(&stats[0], main);
     for (unsigned i = 0; pages->senders && i < pages->count; i++) {
         struct page_figures one;
 
@@ -335,6 +378,8 @@ void source_pages_close(struct source_pages *pages)
     for (unsigned i = 0; pages->chans && i < pages->count; i++)
         ferry_channel_unref(pages->chans[i]);
     free(pages->chans);
+    page_zeros_free(pages->zeros);
     pages->senders = NULL;
+    pages->zeros = NULL;
     pages->chans = NULL;
 }

@@ -24,9 +24,12 @@ struct source_pages {
     struct page_senders *senders; /* NULL until opened */
     uint32_t round;
     bool at_work;
-    struct widen widen;    /* where it is left to us how many are used */
-    int64_t window_ns;     /* what it is told next: so long at work ... */
-    uint64_t window_pages; /* ... since so many pages had gone */
+    bool deltas;              /* there are none, and on the main connection pages go as differences */
+    bool ends_are_marks;      /* the end of a section of memory says that a round is over, there is no mark */
+    struct page_zeros *zeros; /* owned; zero pages go over the main connection; NULL: in packets */
+    struct widen widen;       /* where it is left to us how many are used */
+    int64_t window_ns;        /* what it is told next: so long at work ... */
+    uint64_t window_pages;    /* ... since so many pages had gone */
 };
 
 /* How many page channels there are to be, by the options and by what the address allows. */
@@ -52,6 +55,9 @@ void source_pages_begin_postcopy(struct source_pages *pages);
 /* Of a connection for requested pages: as the page channels', once these have begun with postcopy or are about to. */
 void source_pages_urgent_terms(const struct source_pages *pages, struct page_urgent_terms *terms);
 
+/* Zero pages of the round, as far as they go over the main connection; in a section of memory, before its sync. */
+void source_pages_put_zeros(struct source_pages *pages, struct ferry_writer *writer, const struct ram_block **last);
+
 /* The first error of any so far, or 0. */
 int source_pages_status(const struct source_pages *pages, struct ferry_error *err);
 
@@ -64,10 +70,10 @@ unsigned source_pages_use_all(struct source_pages *pages, unsigned *used);
 /* What all of them have carried so far. */
 void source_pages_total(const struct source_pages *pages, struct page_figures *total);
 
-/* What is to be told of each, the main connection first, which has carried @main_bytes; and, where there is one, of
- * that for requested pages. */
-void source_pages_note(const struct source_pages *pages, uint64_t main_bytes, const struct ferry_channel *urgent,
-                       const struct page_figures *urgent_figures);
+/* What is to be told of each, the main connection first; and, where there is one (@urgent is not NULL), of that for
+ * requested pages. */
+void source_pages_note(const struct source_pages *pages, const struct page_figures *main,
+                       const struct ferry_channel *urgent, const struct page_figures *urgent_figures);
 
 void source_pages_close(struct source_pages *pages);
 

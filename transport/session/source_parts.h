@@ -12,8 +12,9 @@
 #include "source_peer.h"
 #include "source_postcopy.h"
 
-#define SOURCE_PART_NS        (50 * NS_PER_MS) /* how long a PART section may grow */
-#define SOURCE_RAM_SECTION_ID 0
+#define SOURCE_PART_NS (50 * NS_PER_MS) /* how long a PART section may grow */
+/* Not 0: a QEMU looks PART up among all that it could load, and what has not come yet has 0 there. */
+#define SOURCE_RAM_SECTION_ID 1
 
 struct source {
     struct ferry_session *session;

@@ -66,24 +66,22 @@ static const struct liveness_ops liveness_ops = { heard_ns, beat, suspect, lost 
 
 /* ---- opening --------------------------------------------------------------------------------------------------- */
 
+bool source_peer_speaks_ferry(const struct ferry_session *session)
+{
+    uint64_t peer = session->options.peer;
+
+    return peer == PEER_FERRY || (peer == PEER_AUTO && ferry_channel_answers(session->chan));
+}
+
 static int choose_dialect(struct source_peer *peer, struct ferry_error *err)
 {
     struct ferry_channel *chan = peer->session->chan;
 
-    switch ((enum peer_choice)peer->session->options.peer) {
-    case PEER_FERRY:
-        if (ferry_channel_directions(chan) != FERRY_READ_WRITE)
-            return ferry_error_set(err, -EINVAL, "%s: nobody can answer here, so only the qemu dialect is possible",
-                                   ferry_channel_label(chan));
-        peer->ferry = true;
-        return 0;
-    case PEER_QEMU:
-        peer->ferry = false;
-        return 0;
-    default:
-        peer->ferry = ferry_channel_answers(chan);
-        return 0;
-    }
+    peer->ferry = source_peer_speaks_ferry(peer->session);
+    if (peer->ferry && ferry_channel_directions(chan) != FERRY_READ_WRITE)
+        return ferry_error_set(err, -EINVAL, "%s: nobody can answer here, so only the qemu dialect is possible",
+                               ferry_channel_label(chan));
+    return 0;
 }
 
 /* The connection for requested pages, too. */

@@ -40,6 +40,9 @@ struct source_peer {
     void *meanwhile_opaque;
 };
 
+/* Will it be the ferry dialect, where that is possible at all? */
+bool source_peer_speaks_ferry(const struct ferry_session *session);
+
 /* Choose the dialect, begin, and connect @pages.  On failure, too, source_peer_close() it. */
 int source_peer_open(struct source_peer *peer, struct ferry_session *session, struct ferry_writer *writer,
                      struct source_pages *pages, struct source_postcopy *postcopy, struct ferry_error *err);

@@ -211,6 +211,7 @@ static int put_switch(struct source *source, struct ferry_error *err)
         return ret;
     discard(source);
     session_note_step(source->session, SESSION_PAGES_PUT);
+    precopy_drop_deltas(&source->precopy);
     ret = serve(source, err);
     return ret == 0 ? put_package(source, err) : ret;
 }
