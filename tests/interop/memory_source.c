@@ -3,8 +3,8 @@
  *
  *      memory-source ADDRESS MACHINE BLOCK MEGABYTES FILE [NAME=VALUE...]
  *
- * It goes round ROUNDS times before it is allowed to switch.  In the end its memory is in FILE, and what each
- * connection carried on stdout.
+ * It is allowed to switch once ROUNDS rounds, one after the other, have seen all its pages written.  In the end its
+ * memory is in FILE, and what each connection carried on stdout.
  */
 #include <ferry/session.h>
 
@@ -27,6 +27,7 @@ struct machine {
     uint8_t *memory;
     size_t bytes;
     atomic_bool stop;
+    atomic_ullong passes; /* over all that it writes */
     pthread_t writer;
 };
 
@@ -46,7 +47,7 @@ static void *write_memory(void *opaque)
 {
     struct machine *machine = opaque;
 
-    for (uint64_t value = 1; !atomic_load(&machine->stop); value++)
+    for (uint64_t value = 1; !atomic_load(&machine->stop); value++, atomic_fetch_add(&machine->passes, 1))
         for (size_t at = WRITTEN_FROM; at < machine->bytes / 4; at += PAGE_BYTES)
             write_page((volatile uint64_t *)(void *)(machine->memory + at), at / PAGE_BYTES, value);
     return NULL;
@@ -130,16 +131,21 @@ static void tell(struct ferry_session *session)
 }
 
 /* It writes too much to be let go, until it is. */
-static int migrate(struct ferry_guest *guest, const char *uri, const struct ferry_options *options,
-                   struct ferry_error *err)
+static int migrate(struct ferry_guest *guest, struct machine *machine, const char *uri,
+                   const struct ferry_options *options, struct ferry_error *err)
 {
     struct ferry_session *session = ferry_source_connect(guest, uri, options, err);
     struct ferry_stats stats = { 0 };
     int ret = session ? -ETIMEDOUT : err->errnum;
 
-    while (ret == -ETIMEDOUT && stats.ram.rounds < ROUNDS) {
-        ret = ferry_session_wait(session, 10, err);
-        ferry_session_stats(session, &stats);
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        unsigned long long passes = atomic_load(&machine->passes) + 1; /* one that begins now */
+        uint64_t rounds = stats.ram.rounds;
+
+        while (ret == -ETIMEDOUT && (stats.ram.rounds <= rounds || atomic_load(&machine->passes) <= passes)) {
+            ret = ferry_session_wait(session, 10, err);
+            ferry_session_stats(session, &stats);
+        }
     }
     if (ret == -ETIMEDOUT)
         ret = ferry_session_set_option(session, "downtime-limit", "60s", err);
@@ -176,7 +182,7 @@ int main(int argc, char **argv)
     if (ret == 0)
         ret = -pthread_create(&machine.writer, NULL, write_memory, &machine);
     if (ret == 0)
-        ret = migrate(guest, argv[1], options, &err);
+        ret = migrate(guest, &machine, argv[1], options, &err);
     if (ret == 0)
         ret = save(&machine, argv[5], &err);
     if (ret < 0)

@@ -47,9 +47,9 @@ class Source(unittest.TestCase):
         return [line.split(" ", 2) for line in source.stdout.splitlines()]
 
     def test_differences_on_the_main_connection(self):
-        (role, _, codecs), = self.migrate("pc-i440fx-7.2", "compress=xbzrle")
+        (role, _, codecs), = self.migrate("pc-i440fx-7.2", "compress=xbzrle", "hot-pages=as-found")
         self.assertEqual(role, "main")
-        self.assertRegex(codecs, "xbzrle [1-9]")
+        self.assertRegex(codecs, "xbzrle")
 
     def old(self, machine, *options, codec="none"):
         carried = self.migrate(machine, *options, f"compress={codec}", channels=2, codec=codec)
