@@ -10,6 +10,7 @@
 #include "bench_bar.h"
 #include "bench_matrix.h"
 #include "bench_page.h"
+#include "bench_record.h"
 #include "bench_results.h"
 #include "bench_run.h"
 #include "bench_table.h"
@@ -30,6 +31,9 @@
 #define LOST_MAX        3 /* runs in a row that could not even begin */
 #define RUN_LIMIT_NS    (300 * NS_PER_SEC)
 #define CEILING_NS      (300 * NS_PER_MS)
+#define PLAN_NS         (500 * NS_PER_MS)
+#define QUICK_PLAN_NS   (200 * NS_PER_MS)
+#define PLAN_NS_MAX     (60 * NS_PER_SEC)
 #define CEILING_NS_MAX  (5 * NS_PER_SEC)
 #define QUICK_NS        (80 * NS_PER_SEC) /* then no run is begun any more */
 #define QUICK_RUN_NS    (15 * NS_PER_SEC)
@@ -45,6 +49,7 @@ static const struct args_row rows[] = {
     { "warm-up", "N", "runs before that, which do not count [1]" },
     { "seed", "N", "of the order in which rows are run [1]" },
     { "ceiling", "TIME", "how long the bare link is measured beside each run; 0: not [300ms]" },
+    { "plan", "TIME", "how long each guest is looked at before it goes, to predict how it will; 0: not [500ms]" },
     { "run-limit", "TIME", "how long one migration may take [300s]" },
     { "time-limit", "TIME", "begin no run after this [never]" },
     { "quick", NULL, "a small matrix, within two minutes" },
@@ -52,6 +57,12 @@ static const struct args_row rows[] = {
     { "html", "FILE", "the page with plots [beside it]" },
     { "resume", "FILE", "go on with what was interrupted" },
     { "report", "FILE", "table and page of what is in a file, measuring nothing" },
+    { "record-dirty", "WHAT",
+      "measure nothing, but note which pages a process (WHAT: its PID) or a guest writes when" },
+    { "record-to", "FILE", "the dirty trace [ferry-dirty-TIME.trace]" },
+    { "for", "TIME", "how long to record [10s]" },
+    { "interval", "TIME", "of the trace [100ms]" },
+    { "way", "WHICH", "of a process's writes: watch (by the kernel), compare (what it holds), auto [auto]" },
     { "insecure", NULL, "with --serve: listen where other machines can connect" },
     { "quiet", NULL, "no words but the table and errors" },
     { NULL },
@@ -64,12 +75,14 @@ const struct args_command bench_form = {
     .summary = "measure migrations: a matrix of settings, beside what the link can carry",
     .about = "  URI   of a `ferry bench --serve URI` on the other host: tcp:HOST:PORT, unix:PATH\n"
              "  KEY   guest=pattern,kvm  tls=off,on  via=tcp,unix; a key of a guest: size, dirty,\n"
-             "        pattern, hot, zero, content, threads; any option of a migration: channels,\n"
-             "        compress, max-bandwidth (`ferry options` has them all)\n",
+             "        pattern, hot, burst, pause, trace, zero, content, threads; any option of a\n"
+             "        migration: channels, compress, max-bandwidth (`ferry options` has them all)\n",
     .examples = "  ferry bench --local --quick\n"
                 "  ferry bench --serve tcp::4500 --insecure            # on the other host\n"
                 "  ferry bench tcp:192.0.2.7:4500 size=4GiB channels=0,2,8 tls=off,on\n"
-                "  ferry bench --resume ferry-bench-20260301-101500.jsonl\n",
+                "  ferry bench --resume ferry-bench-20260301-101500.jsonl\n"
+                "  ferry bench --record-dirty 4711 --record-to vm.trace\n"
+                "  ferry bench --local trace=vm.trace channels=0,2\n",
     .rows = rows,
     .may_omit = true,
 };
@@ -102,7 +115,11 @@ static int add_usual(json_t *axes, bool is_quick, struct ferry_error *err)
     int ret = 0;
 
     for (int i = 0; ret == 0 && i < 4; i++) {
+        bool is_said = json_object_get(axes, "trace") && i < 2; /* how large it is, and what it writes */
         char key[32];
+
+        if (is_said)
+            continue;
 
         snprintf(key, sizeof(key), "%.*s", (int)strcspn(list[i], "="), list[i]);
         if (!json_object_get(axes, key))
@@ -128,7 +145,7 @@ static int take_axes(const struct bench *bench, json_t *axes, bool local, struct
         ret = matrix_read(axes, file, err);
     if (ret == 0 && (!any || is_quick))
         ret = add_usual(axes, is_quick, err);
-    if (ret == 0 && !json_object_get(axes, "size"))
+    if (ret == 0 && !json_object_get(axes, "size") && !json_object_get(axes, "trace"))
         ret = matrix_add(axes, "size=256MiB", err);
     return ret < 0 ? ret : matrix_check(axes, local, err);
 }
@@ -143,7 +160,7 @@ static const char *uri_of(const struct bench *bench)
 static json_t *header_of(const struct bench *bench, json_t *axes, struct ferry_error *err)
 {
     bool is_quick = args_value(bench->args, "quick");
-    uint64_t repetitions, warm_up, seed, ceiling_ns, run_ns;
+    uint64_t repetitions, warm_up, seed, ceiling_ns, plan_ns, run_ns;
     const char *uri = uri_of(bench);
     char when[32];
     time_t now = time(NULL);
@@ -153,18 +170,23 @@ static json_t *header_of(const struct bench *bench, json_t *axes, struct ferry_e
         args_uint(bench->args, "warm-up", REPETITIONS_MAX, 1, &warm_up, err) < 0 ||
         args_uint(bench->args, "seed", INT64_MAX, 1, &seed, err) < 0 ||
         args_time(bench->args, "ceiling", is_quick ? CEILING_NS / 2 : CEILING_NS, &ceiling_ns, err) < 0 ||
+        args_time(bench->args, "plan", is_quick ? QUICK_PLAN_NS : PLAN_NS, &plan_ns, err) < 0 ||
         args_time(bench->args, "run-limit", is_quick ? QUICK_RUN_NS : RUN_LIMIT_NS, &run_ns, err) < 0)
         return NULL;
     if (repetitions == 0 || run_ns < NS_PER_MS || ceiling_ns > CEILING_NS_MAX ||
-        (ceiling_ns > 0 && ceiling_ns < 10 * NS_PER_MS)) {
-        ferry_error_set(err, -EINVAL, "--repetitions from 1, --run-limit from 1ms, --ceiling 0 or from 10ms to 5s");
+        (ceiling_ns > 0 && ceiling_ns < 10 * NS_PER_MS) || plan_ns > PLAN_NS_MAX ||
+        (plan_ns > 0 && plan_ns < 10 * NS_PER_MS)) {
+        ferry_error_set(err, -EINVAL,
+                        "--repetitions from 1, --run-limit from 1ms, --ceiling 0 or from 10ms to 5s, --plan 0 or from "
+                        "10ms to 60s");
         return NULL;
     }
     strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
-    return json_pack("{s:i, s:s, s:s, s:s*, s:O, s:I, s:I, s:I, s:I, s:I, s:o}", "ferry-bench", RESULTS_VERSION,
+    return json_pack("{s:i, s:s, s:s, s:s*, s:O, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "ferry-bench", RESULTS_VERSION,
                      "version", FERRY_VERSION, "started", when, "to", uri, "axes", axes, "repetitions",
                      (json_int_t)repetitions, "warm-up", (json_int_t)warm_up, "seed", (json_int_t)seed, "ceiling-ns",
-                     (json_int_t)ceiling_ns, "run-limit-ns", (json_int_t)run_ns, "hardware", agent_hardware());
+                     (json_int_t)ceiling_ns, "plan-ns", (json_int_t)plan_ns, "run-limit-ns", (json_int_t)run_ns,
+                     "hardware", agent_hardware());
 }
 
 /* The file to write to: the one that was named, or one that says when. */
@@ -367,6 +389,7 @@ static int set_up(struct bench *bench, struct ferry_error *err)
     bench->limit_ns = (int64_t)limit_ns;
     bench->setup.uri = uri_of(bench) ? uri_of(bench) : json_string_value(json_object_get(bench->results.header, "to"));
     bench->setup.ceiling_ns = asked(bench, "ceiling-ns");
+    bench->setup.plan_ns = asked(bench, "plan-ns");
     bench->setup.limit_ns = asked(bench, "run-limit-ns");
     return 0;
 }
@@ -407,6 +430,36 @@ static enum exit_status measure(struct bench *bench, struct ferry_error *err)
     if (!only)
         ret = run_all(bench, err);
     return report(bench, ret, err);
+}
+
+static enum exit_status record(struct bench *bench, struct ferry_error *err)
+{
+    const char *path = args_value(bench->args, "record-to"), *way = args_value(bench->args, "way");
+    struct record_terms terms = { .what = args_value(bench->args, "record-dirty"), .way = way ? way : "auto" };
+    uint64_t for_ns, every_ns;
+    time_t now = time(NULL);
+    struct tm here;
+    char name[64];
+    int ret = args_time(bench->args, "for", 10 * NS_PER_SEC, &for_ns, err);
+
+    if (ret == 0)
+        ret = args_time(bench->args, "interval", 100 * NS_PER_MS, &every_ns, err);
+    if (ret == 0)
+        ret = take_signals(bench, err);
+    if (ret == 0) {
+        strftime(name, sizeof(name), "ferry-dirty-%Y%m%d-%H%M%S.trace", localtime_r(&now, &here));
+        terms.path = path ? path : name;
+        terms.for_ns = (int64_t)for_ns;
+        terms.every_ns = (int64_t)every_ns;
+        terms.quiet = args_value(bench->args, "quiet");
+        terms.await = bench->setup.await;
+        ret = bench_record(&terms, err);
+    }
+    if (ret == -EINVAL || ret == -ERANGE)
+        return help_usage(&bench_form, err);
+    if (ret < 0)
+        fprintf(stderr, "ferry bench: %s\n", ferry_error_text(err));
+    return ret < 0 ? EXIT_FAILED : EXIT_DONE;
 }
 
 static enum exit_status serve(struct bench *bench, const char *uri, struct ferry_error *err)
@@ -461,6 +514,8 @@ int bench_main(int argc, char **argv)
         status = EXIT_DONE;
     } else if (args_value(bench->args, "serve")) {
         status = serve(bench, args_value(bench->args, "serve"), &err);
+    } else if (args_value(bench->args, "record-dirty")) {
+        status = record(bench, &err);
     } else {
         status = measure(bench, &err);
     }

@@ -38,36 +38,6 @@ const struct args_command plan_form = {
     .session = true,
 };
 
-static uint64_t setting_ns(const struct args *args, const char *name)
-{
-    char text[64];
-    uint64_t ns = 0;
-
-    if (ferry_options_get(args_options(args), name, text, sizeof(text), NULL) == 0)
-        (void)!units_parse_time(text, &ns, NULL);
-    return ns;
-}
-
-static bool setting_is(const struct args *args, const char *name, const char *value)
-{
-    char text[64];
-
-    return ferry_options_get(args_options(args), name, text, sizeof(text), NULL) == 0 && !strcmp(text, value);
-}
-
-/* What both kinds of plan take from the options. */
-static void add_settings(const struct args *args, struct sim_terms *terms)
-{
-    char text[64];
-    uint64_t rate;
-
-    terms->downtime_limit_sec = (double)setting_ns(args, "downtime-limit") / 1e9;
-    terms->hot_last = setting_is(args, "hot-pages", "last");
-    if (ferry_options_get(args_options(args), "max-bandwidth", text, sizeof(text), NULL) == 0 &&
-        units_parse_rate(text, &rate, NULL) == 0 && (double)rate < terms->link.bytes_per_sec)
-        terms->link.bytes_per_sec = (double)rate;
-}
-
 static int from_words(const struct args *args, struct sim_terms *terms, struct ferry_error *err)
 {
     struct plan_words words;
@@ -138,7 +108,7 @@ static enum exit_status run(const struct args *args)
             return ret == -EINVAL ? EXIT_USAGE : EXIT_FAILED;
         }
     }
-    add_settings(args, &report.terms);
+    plan_add_settings(args_options(args), &report.terms);
     status = tell(args, &report);
     json_decref(report.measured);
     return status;

@@ -2,9 +2,8 @@
 /* plan_live.c - what a plan is made from, where there are a link and a guest: it is measured */
 #include "plan_live.h"
 
-#include "guest.h"
 #include "probe.h"
-#include "sample.h"
+#include "units.h"
 
 #include <errno.h>
 #include <string.h>
@@ -38,25 +37,16 @@ static unsigned channels_of(const struct ferry_options *options)
 }
 
 /* Before the guest is looked at: a guest that is tracked is slower, and so is everything beside it. */
-static int measure(const struct args *args, struct bench_guest *guest, struct measured *measured,
-                   struct ferry_error *err)
+static int measure(const struct plan_look *look, struct measured *measured, struct ferry_error *err)
 {
-    const struct ferry_options *options = args_options(args);
-    enum sample_mode mode;
-    uint64_t for_ns;
-    int ret = mode_of(args, &mode, err);
+    struct ferry_guest *guest = bench_guest_ferry(look->guest);
+    int ret;
 
-    if (ret == 0)
-        ret = args_time(args, "for", UINT64_C(1000000000), &for_ns, err);
-    if (ret == 0)
-        ret = bench_guest_start(guest, err);
-    if (ret < 0)
-        return ret;
     usleep(WARM_US);
-    ret = probe_link(args_positional(args), options, channels_of(options), &measured->probe, err);
+    ret = probe_link(look->uri, look->options, channels_of(look->options), &measured->probe, err);
     if (ret == 0)
-        ret = sample_guest(bench_guest_ferry(guest), options, mode, (double)for_ns / 1e9, &measured->sample, err);
-    return ret == 0 ? sample_codec(bench_guest_ferry(guest), options, &measured->codec, err) : ret;
+        ret = sample_guest(guest, look->options, look->mode, (double)look->for_ns / 1e9, &measured->sample, err);
+    return ret == 0 ? sample_codec(guest, look->options, &measured->codec, err) : ret;
 }
 
 /* As many channels as brought something: the best of all steps. */
@@ -119,19 +109,62 @@ static json_t *measured_json(const struct measured *measured)
                      "codec-seconds-per-gib", measured->codec.sec_per_byte * (1 << 30));
 }
 
+int plan_look(const struct plan_look *look, struct plan_report *report, struct ferry_error *err)
+{
+    struct measured measured = { 0 };
+    int ret = measure(look, &measured, err);
+
+    if (ret < 0)
+        return ret;
+    set_terms(&measured, look->options, &report->terms);
+    report->measured = measured_json(&measured);
+    return 0;
+}
+
+static uint64_t setting_ns(const struct ferry_options *options, const char *name)
+{
+    char text[64];
+    uint64_t ns = 0;
+
+    if (ferry_options_get(options, name, text, sizeof(text), NULL) == 0)
+        (void)!units_parse_time(text, &ns, NULL);
+    return ns;
+}
+
+static bool setting_is(const struct ferry_options *options, const char *name, const char *value)
+{
+    char text[64];
+
+    return ferry_options_get(options, name, text, sizeof(text), NULL) == 0 && !strcmp(text, value);
+}
+
+void plan_add_settings(const struct ferry_options *options, struct sim_terms *terms)
+{
+    char text[64];
+    uint64_t rate;
+
+    terms->downtime_limit_sec = (double)setting_ns(options, "downtime-limit") / 1e9;
+    terms->hot_last = setting_is(options, "hot-pages", "last");
+    if (ferry_options_get(options, "max-bandwidth", text, sizeof(text), NULL) == 0 &&
+        units_parse_rate(text, &rate, NULL) == 0 && (double)rate < terms->link.bytes_per_sec)
+        terms->link.bytes_per_sec = (double)rate;
+}
+
 int plan_live(const struct args *args, struct plan_report *report, struct ferry_error *err)
 {
-    struct bench_guest *guest = bench_guest_new(args_value(args, "guest"), err);
-    struct measured measured = { 0 };
-    int ret;
+    struct plan_look look = { .uri = args_positional(args), .options = args_options(args) };
+    int ret = mode_of(args, &look.mode, err);
 
-    if (!guest)
+    if (ret == 0)
+        ret = args_time(args, "for", UINT64_C(1000000000), &look.for_ns, err);
+    if (ret < 0)
+        return ret;
+    look.guest = bench_guest_new(args_value(args, "guest"), err);
+    if (!look.guest)
         return err->errnum;
-    ret = measure(args, guest, &measured, err);
-    if (ret == 0) {
-        set_terms(&measured, args_options(args), &report->terms);
-        report->measured = measured_json(&measured);
-    }
-    bench_guest_free(guest);
+    ret = bench_guest_start(look.guest, err);
+    if (ret == 0)
+        ret = plan_look(&look, report, err);
+    bench_guest_free(look.guest);
     return ret;
 }

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* send.c - `ferry send`: make a guest, run it, move it to a destination */
 #include "commands.h"
+#include "plan_live.h"
 #include "service.h"
 #include "side_qmp.h"
+#include "units.h"
 #include "uri.h"
 
 #include <errno.h>
@@ -12,6 +14,8 @@
 static const struct args_row rows[] = {
     { "guest", "SPEC", "the guest to move (needed)" },
     { "figures-every", "TIME", "how often an event tells how it goes [100ms]" },
+    { "plan-first", "TIME", "predict it by what the guest writes in so long: an event of --events" },
+    { "plan-link", "RATE", "for --plan-first: the link is known to carry no more" },
     { "insecure", NULL, "let other machines read --metrics" },
     { NULL },
 };
@@ -78,10 +82,53 @@ static int check_usage(struct side *side, struct ferry_error *err)
     return 0;
 }
 
+static int plan_guest(void *opaque)
+{
+    struct side *side = opaque;
+    struct plan_look look = { .guest = side->guest, .uri = side->uri, .options = args_options(side->args) };
+    struct plan_report report = { 0 };
+    const char *link = args_value(side->args, "plan-link");
+    uint64_t most = UNITS_UNLIMITED;
+    int ret = args_time(side->args, "plan-first", 0, &look.for_ns, &side->made.err);
+
+    if (ret == 0 && link)
+        ret = units_parse_rate(link, &most, &side->made.err);
+    if (ret == 0)
+        ret = plan_look(&look, &report, &side->made.err);
+    if (ret < 0)
+        return ret;
+    if ((double)most < report.terms.link.bytes_per_sec)
+        report.terms.link.bytes_per_sec = (double)most;
+    plan_add_settings(look.options, &report.terms);
+    plan_report_make(&report);
+    side->made.plan = plan_report_json(&report);
+    json_decref(report.measured);
+    return 0;
+}
+
+/* What cannot be predicted may be done all the same. */
+static int tell_plan(struct side *side, struct ferry_error *err)
+{
+    int ret = args_value(side->args, "plan-first") ? side_run(side, plan_guest, NULL, err) : 0;
+
+    if (ret == -EINTR)
+        return ret;
+    if (ret < 0)
+        side_tell(side, "plan", json_pack("{s:s}", "error", ferry_error_text(err)));
+    else
+        side_tell(side, "plan", side->made.plan);
+    side->made.plan = NULL;
+    side->made.err = (struct ferry_error){ 0 };
+    return 0;
+}
+
 static enum exit_status send_guest(struct side *side)
 {
     struct ferry_error err = { 0 };
 
+    if (tell_plan(side, &err) < 0)
+        return side_failed(side, "plan", &err);
+    err = (struct ferry_error){ 0 };
     side_say(side, "connecting to %s", side->uri);
     side_tell(side, "connecting", json_pack("{s:s}", "address", side->uri));
     if (side_run(side, make_session, NULL, &err) < 0)

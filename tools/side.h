@@ -35,6 +35,7 @@ struct side_made {
     struct bench_guest *guest;
     struct ferry_session *session;
     struct bench_verify verify;
+    json_t *plan; /* what was predicted before it began */
     struct ferry_error err;
 };
 

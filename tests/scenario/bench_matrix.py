@@ -14,7 +14,7 @@ from html.parser import HTMLParser
 
 from ferry import DONE, FAILED, FERRY, PATIENCE, USAGE, Case, missing, run
 
-SMALL = ("size=8MiB", "--ceiling", "50ms", "--warm-up", "0")
+SMALL = ("size=8MiB", "--ceiling", "50ms", "--warm-up", "0", "--plan", "0")
 POINT = {"status", "ram", "now", "duration", "downtime", "downtime_expected", "setup_time", "throttle_pcent"}
 RAM = {"transferred_bytes", "remaining_bytes", "total_bytes", "duplicate_pages", "skipped_pages", "normal_pages",
        "normal_bytes", "dirty_rate_pps", "transfer_rate_mbs", "iterations"}
@@ -91,6 +91,96 @@ class Bench(Case):
         self.assertEqual(page.seen["svg"], 4 + 4)  # of all rows, and of each row
         self.assertEqual(page.seen["details"], page.seen["figure"])
         self.assertNotRegex(self.page(), r"\b(nan|inf)\b")
+
+    def test_each_run_is_predicted_and_how_far_off_that_was_is_told(self):
+        status, out, err = self.bench("--local", "size=8MiB", "dirty=1MiB/s", "channels=0", "--ceiling", "50ms",
+                                      "--warm-up", "0", "--plan", "20ms", "--repetitions", "1")
+        self.assertEqual(status, DONE, err)
+        run_ = self.lines()[1]
+        prediction = run_["prediction"]
+        self.assertEqual((run_["plan"]["plan"], prediction["go"], prediction["held"]), ("go", True, True))
+        self.assertLessEqual(run_["plan"]["bytes-per-second"], run_["ceiling"]["streams"] * 1.001)
+        for name, took in ("total-time", run_["source"]["total-time-us"] / 1000), ("blackout", None):
+            one = prediction[name]
+            self.assertGreater(one["predicted"], 0)
+            self.assertAlmostEqual(one["measured"], took or run_["destination"]["guest-blackout"], 3)
+            self.assertAlmostEqual(one["error-percent"], (one["predicted"] / one["measured"] - 1) * 100, 3)
+        self.assertEqual(prediction["rounds"]["measured"], run_["source"]["ram"]["dirty-sync-count"] - 1)
+        self.assertIn("predicted just before", out)
+        page = Page(self.page())
+        self.assertEqual(page.seen["svg"], 5 + 1)
+        self.assertIn("Predicted just before", page.words)
+
+    def recorded(self, path):
+        """The pages of each interval, and where each block begins."""
+        with open(path, encoding="utf-8") as file:
+            head, *lines = [json.loads(line) for line in file]
+        base, blocks = 0, {}
+        for block in head["blocks"]:
+            blocks[block["name"]] = base
+            base += block["pages"]
+        self.assertEqual((head["ferry-dirty-trace"], head["pages"]), (1, base))
+        pairs = [(line["pages"][0::2], line["pages"][1::2]) for line in lines]
+        return [{page for first, count in zip(*pair) for page in range(first, first + count)} for pair in pairs], blocks, head
+
+    def test_a_trace_is_replayed_and_recorded_again(self):
+        steps, each = 40, 10
+        with open(self.path("one"), "w", encoding="utf-8") as file:
+            print(json.dumps({"ferry-dirty-trace": 1, "page-bytes": 4096, "pages": 512}), file=file)
+            for i in range(steps):
+                print(json.dumps({"until-us": (i + 1) * 20000, "pages": [each * i, each]}), file=file)
+        status, _, err = run("bench", "--record-dirty", f"pattern:trace={self.path('one')}", "--record-to",
+                             self.path("two"), "--for", "400ms", "--interval", "40ms")
+        self.assertEqual(status, DONE, err)
+        intervals, _, _ = self.recorded(self.path("two"))
+        self.assertTrue(any(intervals))
+        for pages in intervals:
+            # One stretch of the trace, which begins again behind its end.
+            reached = sorted({page // each for page in pages})
+            gaps = sum(b - a > 1 for a, b in zip(reached, reached[1:]))
+            self.assertLessEqual(gaps, int(reached[:1] == [0]), reached)
+            self.assertLess(max(pages, default=0), steps * each)
+        status, _, err = self.bench("--local", f"trace={self.path('two')}", "--repetitions", "1", *SMALL[1:])
+        self.assertEqual(status, DONE, err)
+        self.assertEqual(self.lines()[1]["destination"]["verify"]["lost-writes"], 0)
+
+    def test_writes_of_another_process(self):
+        written = {3, 5, *range(40, 50)}
+        program = ("import mmap, os, sys, time\n"
+                   "fd = os.memfd_create('ours')\nos.ftruncate(fd, 64 * 4096)\nm = mmap.mmap(fd, 64 * 4096)\n"
+                   "print('ready', flush=True)\nn = 0\n"
+                   "while os.getppid() == int(sys.argv[1]) and not os.path.exists(sys.argv[2]):\n"
+                   f"    n += 1\n    for page in {written}: m[page * 4096] = n & 255\n"
+                   "    began = time.monotonic()\n    time.sleep(0.005)\n    assert time.monotonic() - began >= 0.005\n")
+        writer = subprocess.Popen([sys.executable, "-c", program, str(os.getpid()), self.path("end")],
+                                  stdout=subprocess.PIPE, text=True)
+        self.addCleanup(writer.stdout.close)
+        self.addCleanup(writer.kill)
+        self.assertEqual(writer.stdout.readline(), "ready\n")
+        for way in "compare", "watch":
+            if way == "watch" and missing("wp-async"):
+                continue
+            with self.subTest(way):
+                status, out, err = run("bench", "--record-dirty", str(writer.pid), "--record-to", self.path(way),
+                                       "--for", "300ms", "--interval", "100ms", "--way", way)
+                self.assertEqual(status, DONE, err)
+                intervals, blocks, head = self.recorded(self.path(way))
+                base = next(first for name, first in blocks.items() if name.startswith("memfd:ours"))
+                self.assertEqual({page - base for pages in intervals for page in pages if base <= page < base + 64},
+                                 written)
+                self.assertEqual(head["way"], {"watch": "uffd-async"}.get(way, way))
+                self.assertIn({"watch": "the kernel notes", "compare": "read and compared"}[way], out)
+        with open(self.path("end"), "w", encoding="utf-8"):
+            pass
+        self.assertEqual(writer.wait(PATIENCE), 0)  # it was not disturbed
+
+    def test_what_cannot_be_recorded_is_refused(self):
+        for argv, word in (("0", "no process"), ("pattern:size=much", "much"), ("pattern:trace=/nowhere", "/nowhere")):
+            status, _, err = run("bench", "--record-dirty", argv, "--record-to", self.path("t"))
+            self.assertNotEqual(status, DONE)
+            self.assertIn(word, err)
+        status, _, err = run("bench", "--record-dirty", str(2**31 - 2), "--record-to", self.path("t"))
+        self.assertEqual(status, FAILED, err)
 
     def test_rows_are_shuffled_the_same_way_for_the_same_seed(self):
         orders = []

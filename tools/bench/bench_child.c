@@ -42,7 +42,7 @@ int bench_child_start(struct bench_child *child, const char *verb, const char *u
                       const json_t *settings, const char *key, const char *const more[], struct ferry_error *err)
 {
     char words[SETTINGS_MAX][WORD_BYTES], creds[WORD_BYTES];
-    const char *argv[WORDS_MAX + 4] = { "ferry", verb, uri, "--guest", guest, "--quiet" };
+    const char *argv[WORDS_MAX + 5] = { "ferry", verb, uri, "--guest", guest, "--quiet" };
     int count = 6, given = add_settings(settings, words, err);
 
     if (given < 0)

@@ -19,7 +19,7 @@ void bench_child_init(struct bench_child *child);
  * bench_child_start() - `ferry VERB URI --guest GUEST ...` with the settings of a row
  * @settings: of these, what are options of a migration
  * @key: of tls-creds; NULL: not encrypted
- * @more: further words, ended by NULL; at most two
+ * @more: further words, ended by NULL; at most three
  */
 int bench_child_start(struct bench_child *child, const char *verb, const char *uri, const char *guest,
                       const json_t *settings, const char *key, const char *const more[], struct ferry_error *err);

@@ -45,6 +45,22 @@ static double cpu_per_gb(const json_t *record, const char *side)
     return bytes > 0 ? number(json_object_get(record, side), "cpu") / (bytes / 1e9) : NAN;
 }
 
+/* Some figure of the "prediction". */
+static double predicted(const json_t *record, enum bench_metric metric)
+{
+    static const struct {
+        const char *of, *name;
+    } rows[] = {
+        { "total-time", "measured" }, { "total-time", "predicted" }, { "total-time", "error-percent" },
+        { "blackout", "measured" },   { "blackout", "predicted" },   { "blackout", "error-percent" },
+        { "rounds", "measured" },     { "rounds", "predicted" },
+    };
+    const json_t *prediction = json_object_get(record, "prediction");
+
+    return number(json_object_get(prediction, rows[metric - METRIC_TOTAL_MEASURED].of),
+                  rows[metric - METRIC_TOTAL_MEASURED].name);
+}
+
 double bench_metric(const json_t *record, enum bench_metric metric)
 {
     const json_t *source = json_object_get(record, "source"), *destination = json_object_get(record, "destination");
@@ -66,10 +82,9 @@ double bench_metric(const json_t *record, enum bench_metric metric)
         return cpu_per_gb(record, "source");
     case METRIC_CPU_DESTINATION:
         return cpu_per_gb(record, "destination");
-    case METRICS:
-        break;
+    default:
+        return predicted(record, metric);
     }
-    return NAN;
 }
 
 static int compare(const void *a, const void *b)
@@ -127,6 +142,24 @@ const json_t *bench_typical(const struct bench_results *results, size_t row)
             nearest = record;
     }
     return nearest;
+}
+
+unsigned bench_predicted(const struct bench_results *results, size_t row, unsigned *held)
+{
+    unsigned count = 0;
+    json_t *record;
+    size_t i;
+
+    *held = 0;
+    json_array_foreach (results->runs, i, record) {
+        const json_t *prediction = json_object_get(record, "prediction");
+
+        if (!prediction || !is_of(record, row))
+            continue;
+        count++;
+        *held += json_is_true(json_object_get(prediction, "held"));
+    }
+    return count;
 }
 
 unsigned bench_count(const struct bench_results *results, size_t row, unsigned *failed)

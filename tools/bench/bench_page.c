@@ -120,15 +120,23 @@ static void put_failures(FILE *to, const struct bench_results *results)
 /* Every run of a row, in the order in which they were done. */
 static void put_runs(FILE *to, const struct bench_results *results, size_t row)
 {
-    static const char *const columns[] = {
-        "run",      "status",       "MiB/s",        "ceiling",          "ratio %",
-        "total, s", "downtime, ms", "blackout, ms", "CPU s/GB, source", "destination"
-    };
+    static const char *const columns[] = { "run",
+                                           "status",
+                                           "MiB/s",
+                                           "ceiling",
+                                           "ratio %",
+                                           "total, s",
+                                           "downtime, ms",
+                                           "blackout, ms",
+                                           "CPU s/GB, source",
+                                           "destination",
+                                           "total predicted, ms",
+                                           "blackout predicted, ms" };
     json_t *record;
     size_t i;
 
     fputs("<figure><figcaption><b>Runs</b><span>each as it was measured</span></figcaption>\n", to);
-    plot_numbers_open(to, columns, 10);
+    plot_numbers_open(to, columns, 12);
     json_array_foreach (results->runs, i, record) {
         if (json_integer_value(json_object_get(record, "row")) != (json_int_t)row)
             continue;
@@ -143,6 +151,8 @@ static void put_runs(FILE *to, const struct bench_results *results, size_t row)
         plot_numbers_value(to, bench_metric(record, METRIC_BLACKOUT));
         plot_numbers_value(to, bench_metric(record, METRIC_CPU_SOURCE));
         plot_numbers_value(to, bench_metric(record, METRIC_CPU_DESTINATION));
+        plot_numbers_value(to, bench_metric(record, METRIC_TOTAL_PREDICTED));
+        plot_numbers_value(to, bench_metric(record, METRIC_BLACKOUT_PREDICTED));
         fputs("</tr>\n", to);
     }
     plot_close(to);
@@ -178,6 +188,7 @@ static void put_body(FILE *to, const struct bench_results *results, size_t rows)
     plot_ratio(to, results, shown);
     plot_downtime(to, results, shown);
     plot_cpu(to, results, shown);
+    plot_predictions(to, results, shown);
     fputs("</div></section>\n", to);
     put_failures(to, results);
     fputs("<section><h2>Row by row</h2>\n<p>Of each row the run that is nearest to its median throughput.</p>\n"

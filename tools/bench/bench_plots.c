@@ -14,7 +14,6 @@
 
 #define PITCH          36.0
 #define BAR_OFFSET     17.0
-#define BAR_HEIGHT     12.0
 #define TOP            4.0
 #define AXIS_HEIGHT    36.0
 #define LEFT           14.0
@@ -87,7 +86,7 @@ void plot_close(FILE *to)
     fputs("</table></div></details></figure>\n", to);
 }
 
-static struct svg_area bars_begin(FILE *to, size_t rows, double most, const char *unit)
+struct svg_area plot_bars_begin(FILE *to, size_t rows, double most, const char *unit)
 {
     double height = TOP + (double)rows * PITCH;
     struct svg_area area = { .to = to,
@@ -104,7 +103,7 @@ static struct svg_area bars_begin(FILE *to, size_t rows, double most, const char
 }
 
 /* The label of a row, and the top of its bar. */
-static double bar_label(const struct svg_area *area, const struct bench_results *results, size_t row)
+double plot_bar_label(const struct svg_area *area, const struct bench_results *results, size_t row)
 {
     double top = TOP + (double)row * PITCH;
     char label[LABEL_BYTES];
@@ -116,13 +115,20 @@ static double bar_label(const struct svg_area *area, const struct bench_results 
     return top + BAR_OFFSET;
 }
 
+void plot_bar_mark(const struct svg_area *area, double at, double top)
+{
+    if (!isnan(at))
+        fprintf(area->to, "<path class=\"mark\" d=\"M%.1f %.1fv%.1f\"/>\n", svg_x(area, at), top - 2,
+                PLOT_BAR_HEIGHT + 4);
+}
+
 /* Behind whatever is drawn furthest to the right. */
 static void bar_figure(const struct svg_area *area, double at, double top, double value, const char *unit)
 {
     char number[24], text[40];
 
     snprintf(text, sizeof(text), "%s%s", svg_number(value, number), unit);
-    svg_label(area->to, svg_x(area, at) + 6, top + BAR_HEIGHT - 2, "start", text);
+    svg_label(area->to, svg_x(area, at) + 6, top + PLOT_BAR_HEIGHT - 2, "start", text);
 }
 
 /* Where a figure goes that would begin at @at, if a mark at @mark would otherwise stand in it. */
@@ -131,9 +137,14 @@ static double beside_mark(const struct svg_area *area, double at, double mark)
     return mark > at && svg_x(area, mark) < svg_x(area, at) + FIGURE_WIDTH ? mark : at;
 }
 
+void plot_bar_figure(const struct svg_area *area, double at, double mark, double top, double value, const char *unit)
+{
+    bar_figure(area, beside_mark(area, at, mark), top, value, unit);
+}
+
 static void whisker(const struct svg_area *area, struct bench_spread spread, double unit, double top)
 {
-    double y = top + BAR_HEIGHT / 2;
+    double y = top + PLOT_BAR_HEIGHT / 2;
 
     if (spread.count > 1)
         fprintf(area->to, "<path class=\"whisker\" d=\"M%.1f %.1fH%.1fM%.1f %.1fv6M%.1f %.1fv6\"/>\n",
@@ -176,19 +187,17 @@ void plot_throughput(FILE *to, const struct bench_results *results, size_t rows)
     fputs("<ul class=\"legend\"><li><i class=\"k1\"></i>median; line: least to most</li>"
           "<li><i class=\"mark\"></i>ceiling of the bare link</li></ul>\n",
           to);
-    area = bars_begin(to, rows, most / MIB, "MiB/s");
+    area = plot_bars_begin(to, rows, most / MIB, "MiB/s");
     for (size_t row = 0; row < rows; row++) {
         struct bench_spread rate = bench_spread(results, row, METRIC_RATE);
-        double ceiling = bench_spread(results, row, METRIC_CEILING).median, top = bar_label(&area, results, row);
+        double ceiling = bench_spread(results, row, METRIC_CEILING).median, top = plot_bar_label(&area, results, row);
 
         if (rate.count == 0)
             continue;
-        svg_bar(&area, "k1", 0, rate.median / MIB, top, BAR_HEIGHT);
-        if (!isnan(ceiling))
-            fprintf(to, "<path class=\"mark\" d=\"M%.1f %.1fv%.1f\"/>\n", svg_x(&area, ceiling / MIB), top - 2,
-                    BAR_HEIGHT + 4);
+        svg_bar(&area, "k1", 0, rate.median / MIB, top, PLOT_BAR_HEIGHT);
+        plot_bar_mark(&area, ceiling / MIB, top);
         whisker(&area, rate, MIB, top);
-        bar_figure(&area, beside_mark(&area, rate.max / MIB, ceiling / MIB), top, rate.median / MIB, "");
+        plot_bar_figure(&area, rate.max / MIB, ceiling / MIB, top, rate.median / MIB, "");
     }
     svg_end(to);
     plot_numbers_open(to, columns, 7);
@@ -212,17 +221,17 @@ void plot_ratio(FILE *to, const struct bench_results *results, size_t rows)
     struct svg_area area;
 
     plot_open(to, "Ratio to the ceiling", "% of what bare streams carried beside the same run");
-    area = bars_begin(to, rows, fmax(100, largest(results, rows, METRIC_RATIO) * 100), "%");
+    area = plot_bars_begin(to, rows, fmax(100, largest(results, rows, METRIC_RATIO) * 100), "%");
     fprintf(to, "<path class=\"mark\" d=\"M%.1f %.1fV%.1f\"/>\n", svg_x(&area, 100), area.top, area.bottom);
     for (size_t row = 0; row < rows; row++) {
         struct bench_spread ratio = bench_spread(results, row, METRIC_RATIO);
-        double top = bar_label(&area, results, row);
+        double top = plot_bar_label(&area, results, row);
 
         if (ratio.count == 0)
             continue;
-        svg_bar(&area, "k3", 0, ratio.median * 100, top, BAR_HEIGHT);
+        svg_bar(&area, "k3", 0, ratio.median * 100, top, PLOT_BAR_HEIGHT);
         whisker(&area, ratio, 0.01, top);
-        bar_figure(&area, beside_mark(&area, ratio.max * 100, 100), top, ratio.median * 100, " %");
+        plot_bar_figure(&area, ratio.max * 100, 100, top, ratio.median * 100, " %");
     }
     svg_end(to);
     plot_numbers_open(to, columns, 4);
@@ -271,10 +280,10 @@ void plot_downtime(FILE *to, const struct bench_results *results, size_t rows)
     }
     plot_open(to, "Downtime and its parts", "ms, of the run nearest to the row's median throughput");
     plot_legend(to, part_names, DOWNTIME_PARTS);
-    area = bars_begin(to, rows, most, "ms");
+    area = plot_bars_begin(to, rows, most, "ms");
     for (size_t row = 0; row < rows; row++) {
         const json_t *typical = bench_typical(results, row);
-        double top = bar_label(&area, results, row), at = 0;
+        double top = plot_bar_label(&area, results, row), at = 0;
 
         for (unsigned part = 0; part < DOWNTIME_PARTS; part++) {
             double value = part_of(typical, part);
@@ -282,7 +291,7 @@ void plot_downtime(FILE *to, const struct bench_results *results, size_t rows)
 
             snprintf(class, sizeof(class), "k%u", part + 1);
             if (value > 0)
-                svg_bar(&area, class, at, at + value, top, BAR_HEIGHT);
+                svg_bar(&area, class, at, at + value, top, PLOT_BAR_HEIGHT);
             at += value > 0 ? value : 0;
         }
         if (typical)
@@ -301,21 +310,21 @@ void plot_cpu(FILE *to, const struct bench_results *results, size_t rows)
 
     plot_open(to, "Processor time", "s for each GB (10^9 bytes) of pages, median");
     plot_legend(to, names, 2);
-    area = bars_begin(to, rows, most, "s per GB");
+    area = plot_bars_begin(to, rows, most, "s per GB");
     for (size_t row = 0; row < rows; row++) {
         double source = bench_spread(results, row, METRIC_CPU_SOURCE).median;
         double destination = bench_spread(results, row, METRIC_CPU_DESTINATION).median;
-        double top = bar_label(&area, results, row);
+        double top = plot_bar_label(&area, results, row);
         char text[24], both[64];
         int used;
 
         if (isnan(source) || isnan(destination))
             continue;
-        svg_bar(&area, "k1", 0, source, top, BAR_HEIGHT / 2);
-        svg_bar(&area, "k2", 0, destination, top + BAR_HEIGHT / 2, BAR_HEIGHT / 2);
+        svg_bar(&area, "k1", 0, source, top, PLOT_BAR_HEIGHT / 2);
+        svg_bar(&area, "k2", 0, destination, top + PLOT_BAR_HEIGHT / 2, PLOT_BAR_HEIGHT / 2);
         used = snprintf(both, sizeof(both), "%s, ", svg_number(source, text));
         snprintf(both + used, sizeof(both) - (size_t)used, "%s", svg_number(destination, text));
-        svg_label(to, svg_x(&area, fmax(source, destination)) + 4, top + BAR_HEIGHT - 2, "start", both);
+        svg_label(to, svg_x(&area, fmax(source, destination)) + 4, top + PLOT_BAR_HEIGHT - 2, "start", both);
     }
     svg_end(to);
     plot_numbers_open(to, columns, 5);

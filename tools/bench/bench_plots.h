@@ -4,6 +4,7 @@
 #define TOOLS_BENCH_PLOTS_H
 
 #include "bench_results.h"
+#include "bench_svg.h"
 
 #define PLOT_ROWS_MAX 200 /* a page with more would not be read; the table has them all */
 
@@ -23,6 +24,18 @@ void plot_throughput(FILE *to, const struct bench_results *results, size_t rows)
 void plot_ratio(FILE *to, const struct bench_results *results, size_t rows);
 void plot_downtime(FILE *to, const struct bench_results *results, size_t rows);
 void plot_cpu(FILE *to, const struct bench_results *results, size_t rows);
+
+/* Total time as predicted and as measured; nothing where nothing was predicted. */
+void plot_predictions(FILE *to, const struct bench_results *results, size_t rows);
+
+/* For plots of bars: an area with a scale up to @most; what a row is called, and the top of its bar; a figure behind
+ * what ends at @at, or behind a mark at @mark that would stand in it. */
+struct svg_area plot_bars_begin(FILE *to, size_t rows, double most, const char *unit);
+double plot_bar_label(const struct svg_area *area, const struct bench_results *results, size_t row);
+void plot_bar_mark(const struct svg_area *area, double at, double top);
+void plot_bar_figure(const struct svg_area *area, double at, double mark, double top, double value, const char *unit);
+
+#define PLOT_BAR_HEIGHT 12.0
 
 /* One row, by the run that is nearest to its median. */
 void plot_over_time(FILE *to, const json_t *record);

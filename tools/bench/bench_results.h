@@ -46,6 +46,15 @@ enum bench_metric {
     METRIC_BLACKOUT,        /* ms, as the guest does */
     METRIC_CPU_SOURCE,      /* s for each 10^9 bytes of pages sent with their content */
     METRIC_CPU_DESTINATION, /* likewise */
+    /* Of runs that were predicted to arrive by precopy, and did: */
+    METRIC_TOTAL_MEASURED,     /* ms */
+    METRIC_TOTAL_PREDICTED,    /* ms */
+    METRIC_TOTAL_ERROR,        /* % of what was measured; more than 0: predicted too long */
+    METRIC_BLACKOUT_MEASURED,  /* ms */
+    METRIC_BLACKOUT_PREDICTED, /* ms */
+    METRIC_BLACKOUT_ERROR,     /* % */
+    METRIC_ROUNDS_MEASURED,    /* while the guest runs */
+    METRIC_ROUNDS_PREDICTED,
     METRICS
 };
 
@@ -61,6 +70,9 @@ struct bench_spread bench_spread(const struct bench_results *results, size_t row
 
 /* The run of a row that is nearest to the median of its rate; NULL: none has completed.  Borrowed. */
 const json_t *bench_typical(const struct bench_results *results, size_t row);
+
+/* How many runs of a row were predicted, and of how many it held: that they would go, or would not. */
+unsigned bench_predicted(const struct bench_results *results, size_t row, unsigned *held);
 
 /* How many runs of a row there are, and how many of them failed. */
 unsigned bench_count(const struct bench_results *results, size_t row, unsigned *failed);

@@ -5,6 +5,8 @@
 #include "bench_ceiling.h"
 #include "bench_child.h"
 #include "bench_matrix.h"
+#include "bench_predict.h"
+#include "bench_results.h"
 #include "bench_series.h"
 #include "clock.h"
 #include "exit.h"
@@ -29,10 +31,11 @@ struct run {
     void *opaque;
     struct bench_child source;
     struct bench_series series;
-    json_t *source_report, *destination_report;
+    json_t *source_report, *destination_report, *plan;
     bool source_started, destination_ended, peer_lost, timed_out;
     int destination_status;
     char destination_words[CHILD_WORDS_BYTES];
+    double ceiling;      /* bytes per second; 0 or NAN: not measured */
     int64_t deadline_ns; /* when to push */
     unsigned pushes;
     struct ferry_error err; /* of what is no side's */
@@ -100,13 +103,17 @@ static int measure_ceilings(struct bench_setup *setup, const json_t *settings, j
 static void start_source(struct run *run, const char *address)
 {
     const char *key = is_encrypted(run->settings) ? run->setup->key.path : NULL;
-    static const char *const more[] = { FIGURES_EVERY, NULL };
-    char guest[512];
+    char guest[512], plan[64], link[64];
+    const char *more[] = { FIGURES_EVERY, NULL, NULL, NULL };
 
     if (run->source_started)
         return;
     run->source_started = true;
     matrix_guest(run->settings, guest, sizeof(guest));
+    snprintf(plan, sizeof(plan), "--plan-first=%lldns", (long long)run->setup->plan_ns);
+    snprintf(link, sizeof(link), "--plan-link=%.0f", run->ceiling);
+    more[1] = run->setup->plan_ns > 0 ? plan : NULL;
+    more[2] = run->setup->plan_ns > 0 && run->ceiling >= 1 ? link : NULL;
     if (bench_child_start(&run->source, "send", address, guest, run->settings, key, more, &run->err) < 0)
         run->deadline_ns = clock_now_ns();
 }
@@ -119,20 +126,26 @@ static void hurry(struct run *run, int64_t in_ns)
         run->deadline_ns = when_ns;
 }
 
+static void keep(json_t **place, json_t *object)
+{
+    json_decref(*place);
+    *place = json_incref(object);
+}
+
 static void on_source(void *opaque, struct process *process, json_t *object)
 {
     const char *event = json_string_value(json_object_get(object, "event"));
     struct run *run = opaque;
 
+    if (event && !strcmp(event, "plan"))
+        keep(&run->plan, object);
     if (!event || (strcmp(event, "figures") && strcmp(event, "report")))
         return;
     bench_series_add(&run->series, object);
     if (run->watch)
         run->watch(run->opaque, object);
-    if (!strcmp(event, "report")) {
-        json_decref(run->source_report);
-        run->source_report = json_incref(object);
-    }
+    if (!strcmp(event, "report"))
+        keep(&run->source_report, object);
 }
 
 static void on_ended(struct run *run, const json_t *event)
@@ -158,8 +171,7 @@ static void on_destination(void *opaque, json_t *object)
     if (!strcmp(event, "listening") && address) {
         start_source(run, address);
     } else if (!strcmp(event, "report")) {
-        json_decref(run->destination_report);
-        run->destination_report = json_incref(object);
+        keep(&run->destination_report, object);
     } else if (!strcmp(event, "ended")) {
         on_ended(run, object);
     } else if (!strcmp(event, "refused")) {
@@ -280,6 +292,8 @@ static void fill(const struct run *run, json_t *record, int64_t began_ns)
     json_object_set(record, "rounds", run->series.rounds);
     add_report(record, "source", run->source_report);
     add_report(record, "destination", run->destination_report);
+    add_report(record, "plan", run->plan);
+    bench_predict(record);
 }
 
 static int migrate(struct run *run, json_t *record)
@@ -324,6 +338,7 @@ static int run_all(struct run *run, json_t *record, struct ferry_error *err)
         ret = bench_key_make(&setup->key, setup->key_text, err);
     if (ret == 0)
         ret = measure_ceilings(setup, run->settings, ceiling, err);
+    run->ceiling = bench_metric(record, METRIC_CEILING);
     return ret < 0 ? ret : migrate(run, record);
 }
 
@@ -347,6 +362,7 @@ json_t *bench_run(struct bench_setup *setup, const json_t *settings, bench_run_w
         bench_series_clear(&run->series);
         json_decref(run->source_report);
         json_decref(run->destination_report);
+        json_decref(run->plan);
     }
     free(run);
     if (ret == 0)

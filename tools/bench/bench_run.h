@@ -2,10 +2,11 @@
 /* bench_run.h - one run of one row: ceilings of the link, then a migration, and what came of it
  *
  *      bench ---- ceiling, one stream; N streams; the cipher ---------------- other end
+ *        '- ferry send --plan-first ------ a prediction ---- ferry recv ---.
  *        '- ferry send ------------------- a migration -------- ferry recv ---'
  *
  * {"settings", "status", "started", "seconds", "ceiling", "progress_history", "rounds", "source", "destination",
- * "error"}
+ * "plan" (as `ferry plan --json` has it), "prediction", "error"}
  */
 #ifndef TOOLS_BENCH_RUN_H
 #define TOOLS_BENCH_RUN_H
@@ -17,6 +18,7 @@
 struct bench_setup {
     const char *uri;     /* of the other end; NULL: on this host */
     int64_t ceiling_ns;  /* how long each bare stream runs; 0: not at all */
+    int64_t plan_ns;     /* how long the guest is looked at before it goes, to predict how it will; 0: not */
     int64_t limit_ns;    /* how long a migration may take */
     struct await *await; /* hears signals; borrowed */
     struct bench_peer peer;

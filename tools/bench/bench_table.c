@@ -16,7 +16,7 @@ static const char *figure(double value, char to[16])
 {
     if (isnan(value))
         return strcpy(to, "-");
-    snprintf(to, 16, value >= 100 ? "%.0f" : value >= 10 ? "%.1f" : "%.2f", value);
+    snprintf(to, 16, fabs(value) >= 100 ? "%.0f" : fabs(value) >= 10 ? "%.1f" : "%.2f", value);
     return to;
 }
 
@@ -70,6 +70,42 @@ static void print_row(FILE *to, const struct bench_results *results, size_t row,
     fputc('\n', to);
 }
 
+/* What was predicted | what came | how far off, of the run in the middle of each. */
+static void print_beside(FILE *to, const struct bench_results *results, size_t row, enum bench_metric first,
+                         double unit)
+{
+    char measured[16], predicted[16], error[16];
+
+    fprintf(to, " %8s %8s %8s ", figure(bench_spread(results, row, first + 1).median / unit, predicted),
+            figure(bench_spread(results, row, first).median / unit, measured),
+            figure(bench_spread(results, row, first + 2).median, error));
+}
+
+static void print_predictions(FILE *to, const struct bench_results *results, size_t rows, int columns)
+{
+    unsigned all = 0;
+
+    for (size_t row = 0; row < rows; row++) {
+        char label[LABEL_BYTES], measured[16], predicted[16];
+        unsigned held, count = bench_predicted(results, row, &held);
+
+        if (count == 0)
+            continue;
+        if (all == 0)
+            fprintf(to, "\n%-*s %-27s  %-27s  %-12s\n%-*s %8s %8s %8s  %8s %8s %8s  %6s %6s  %5s\n", columns,
+                    "predicted just before", " total, s", " blackout, ms", "rounds", columns, "settings", "predict.",
+                    "measured", "error, %", "predict.", "measured", "error, %", "pred.", "meas.", "held");
+        all += count;
+        fprintf(to, "%-*s", columns, label_of(results, row, label));
+        if ((int)strlen(label) > columns)
+            fprintf(to, "\n%*s", columns, "");
+        print_beside(to, results, row, METRIC_TOTAL_MEASURED, 1000);
+        print_beside(to, results, row, METRIC_BLACKOUT_MEASURED, 1);
+        fprintf(to, " %6s %6s  %2u/%u\n", figure(bench_spread(results, row, METRIC_ROUNDS_PREDICTED).median, predicted),
+                figure(bench_spread(results, row, METRIC_ROUNDS_MEASURED).median, measured), held, count);
+    }
+}
+
 static void print_failures(FILE *to, const struct bench_results *results)
 {
     json_t *record;
@@ -104,5 +140,6 @@ void bench_table(FILE *to, const struct bench_results *results)
             "max", "MiB/s", "it, %", "min", "median", "max", "out,ms", "s", "source", "dest.", "runs");
     for (size_t row = 0; row < rows; row++)
         print_row(to, results, row, columns);
+    print_predictions(to, results, rows, columns < 22 ? 22 : columns);
     print_failures(to, results);
 }
