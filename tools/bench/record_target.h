@@ -59,7 +59,7 @@ extern const struct record_way record_watch, record_compare;
 /**
  * record_door() - a userfaultfd of another process, as a descriptor of this one
  *
- * The process stands still for less than a millisecond, does one system call, and goes on with what it was doing.  It
+ * The process stands still, does one system call (and closes what it got), and goes on with what it was doing.  It
  * is left alone where a seccomp filter might kill it for that.  Returns the descriptor or a negative errno.
  */
 int record_door(const struct record_target *target, struct ferry_error *err);
