@@ -28,6 +28,8 @@
 #define FEW_BYTES   (16u << 10)
 #define LATE        (1.0 / 64) /* what one batch weighs among those of late */
 #define HARDLY      0.02
+#define FAST        0.45 /* bytes per ns: below, the link is what takes time, not packets */
+#define SETTLED_NS  50e6 /* until then the rate may be that of an empty queue */
 
 #define LOOK_PAGES  8
 #define LOOK_BYTES  32
@@ -252,6 +254,17 @@ enum auto_way auto_next(struct auto_chooser *chooser, unsigned kind)
     if (best == AUTO_RAW && past_of(kind) == AUTO_AGAIN && has_time(chooser, kind, best, LEARN_NS))
         return AUTO_DELTA;
     return best;
+}
+
+bool auto_is_raw(const struct auto_chooser *chooser)
+{
+    if (chooser->link.rate < FAST || chooser->link.asking || chooser->now_ns < SETTLED_NS)
+        return false;
+    for (unsigned kind = 0; kind < AUTO_KINDS; kind++) {
+        if (chooser->share[kind] >= HARDLY && best_alone(chooser, kind) != AUTO_RAW)
+            return false;
+    }
+    return chooser->best == AUTO_RAW;
 }
 
 bool auto_learns(const struct auto_chooser *chooser, unsigned kind)

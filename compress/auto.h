@@ -66,6 +66,10 @@ unsigned auto_look(const struct codec_pages *pages, enum auto_past past);
 /* Which way the next batch goes.  AUTO_DELTA only for batches that are AUTO_AGAIN or AUTO_KNOWN. */
 enum auto_way auto_next(struct auto_chooser *chooser, unsigned kind);
 
+/* Is raw best for all that came of late, on a link so fast that what a packet costs matters?  On others batches should
+ * stay small: the content of the next one may be another. */
+bool auto_is_raw(const struct auto_chooser *chooser);
+
 /* Should the encoder of deltas learn the pages of a batch that went by lz4 or zstd (encoder_learn)?  It costs next to
  * nothing where the link is what is waited for. */
 bool auto_learns(const struct auto_chooser *chooser, unsigned kind);

@@ -15,6 +15,8 @@ struct page_auto {
     struct encoder *encoder[AUTO_WAYS]; /* owned; raw has none */
     unsigned kind;                      /* of the batch at hand */
     enum auto_way way;
+    unsigned pages_max; /* that the encoders take */
+    bool goes_raw;
     int64_t began_cpu_ns; /* its encoding */
     int64_t began_ns;
     int64_t written_ns; /* when something was written last; 0: nothing to send since */
@@ -37,6 +39,7 @@ struct page_auto *page_auto_new(const struct codec_terms *terms, unsigned channe
         return NULL;
     }
     auto_init(&choice->chooser, channels, (unsigned)cpu_count());
+    choice->pages_max = terms->pages_max;
     for (enum auto_way way = AUTO_RAW + 1; way < AUTO_WAYS; way++) {
         struct codec_terms one = *terms;
 
@@ -82,10 +85,18 @@ struct encoder *page_auto_choose(struct page_auto *choice, const struct codec_pa
 
     choice->kind = auto_look(pages, first ? AUTO_FIRST : known ? AUTO_KNOWN : AUTO_AGAIN);
     choice->way = auto_next(&choice->chooser, choice->kind);
+    choice->goes_raw = choice->way == AUTO_RAW && auto_is_raw(&choice->chooser);
+    if (pages->count > choice->pages_max)
+        choice->way = AUTO_RAW; /* the next one has fewer, and goes the way that this one should */
     choice->began_ns = clock_now_ns();
     choice->began_cpu_ns = thread_cpu_ns();
     *codec = auto_codec(choice->way);
     return choice->encoder[choice->way];
+}
+
+bool page_auto_goes_raw(const struct page_auto *choice)
+{
+    return choice->goes_raw;
 }
 
 bool page_auto_encoded(struct page_auto *choice, const struct codec_pages *pages, size_t payload_bytes)

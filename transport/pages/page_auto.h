@@ -24,9 +24,13 @@ struct encoder *page_auto_deltas(const struct page_auto *choice);
 /* The most that a payload can take, whichever way. */
 size_t page_auto_bound(const struct page_auto *choice);
 
-/* The encoder of the next batch and its codec; NULL: as they are.  @first: of these pages nothing was sent before. */
+/* The encoder of the next batch and its codec; NULL: as they are.  @first: of these pages nothing was sent before.  A
+ * batch of more pages than the terms' goes as it is, whatever were best. */
 struct encoder *page_auto_choose(struct page_auto *choice, const struct codec_pages *pages, bool first,
                                  enum codec_id *codec);
+
+/* The last batch went as it is because that is best: the next one may have more pages than the terms say. */
+bool page_auto_goes_raw(const struct page_auto *choice);
 
 /* The batch was encoded by that encoder: into so many bytes, or 0 where it does not pay.  Deltas may be learnt from it;
  * then true: it is known what the other end has. */

@@ -225,9 +225,11 @@ static unsigned prompt_limit(const struct page_sender *sender)
  * at work. */
 static unsigned batch_limit(const struct page_sender *sender)
 {
+    const struct page_auto *choice = sender->encoder.choice;
+    bool raw = choice ? page_auto_goes_raw(choice) : sender->encoder.codec == CODEC_NONE;
     unsigned most = sender->terms.batch_pages;
 
-    return most < BATCH_PAGES || (sender->encoder.codec == CODEC_NONE && sender->is_long) ? most : BATCH_PAGES;
+    return most < BATCH_PAGES || (raw && sender->is_long) ? most : BATCH_PAGES;
 }
 
 /* Have the next batch; *more: there was one. */
