@@ -6,9 +6,9 @@
 #include "qmp_control.h"
 
 /* With the control's lock held; NULL when out of memory. */
+json_t *qmp_query_migrate(struct qmp_control *control);
+
 /* The status that query-migrate tells.  The control's lock is held. */
 enum ferry_phase qmp_query_phase(struct qmp_control *control);
-
-json_t *qmp_query_migrate(struct qmp_control *control);
 
 #endif
