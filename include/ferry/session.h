@@ -44,6 +44,8 @@ enum ferry_phase {
                                   * must not be started at the source any more */
     FERRY_PHASE_PRE_SWITCHOVER, /* the guest stands still at the source, and goes when ferry_session_continue() says so:
                                  * option `pause-before-switchover` */
+    FERRY_PHASE_POSTCOPY_RECOVER_SETUP, /* source: it connects anew */
+    FERRY_PHASE_POSTCOPY_RECOVER,       /* connected: what has come and what has not? */
 };
 
 /* "setup", "active", ...: QEMU's names. */
@@ -153,6 +155,11 @@ struct ferry_postcopy_stats {
     uint64_t blocked_ns;          /* of all threads of the guest together */
     uint64_t all_blocked_ns;      /* while all of them were waiting at once */
     unsigned threads;             /* that ever waited: ferry_session_postcopy_threads() */
+
+    /* both */
+    uint64_t resumed;      /* how often it went on after an interruption */
+    int64_t broken_ns;     /* how long it was interrupted, all told */
+    uint64_t resent_pages; /* source: of what was on its way then, so many had not come, and went again */
 };
 
 /* One thread of the guest that touched missing pages. */
@@ -228,6 +235,9 @@ FERRY_API struct ferry_session *ferry_destination_listen(struct ferry_guest *gue
  * Returns 0 when the session completed, -ETIMEDOUT when it goes on after @timeout_ms, -ECANCELED when it was
  * cancelled, -EOWNERDEAD when it is uncertain who runs the guest, or the error it failed with.  May be called again and
  * from any thread.
+ *
+ * -ENOTRECOVERABLE: postcopy was interrupted (FERRY_PHASE_POSTCOPY_PAUSED), and goes on only with
+ * ferry_session_resume() at the source and ferry_session_recover() at the destination, after which this waits again.
  */
 FERRY_API int ferry_session_wait(struct ferry_session *session, int timeout_ms, struct ferry_error *err);
 
@@ -235,7 +245,8 @@ FERRY_API int ferry_session_wait(struct ferry_session *session, int timeout_ms, 
  * ferry_session_cancel() - give up
  *
  * Returns at once; at the source the guest goes on within 100 ms.  Harmless after the end, and too late once the
- * source has sent its last byte: then the session completes.  Thread: any.
+ * source has sent its last byte: then the session completes.  Of a postcopy that is interrupted it ends the attempts to
+ * go on, and nothing else: it can be resumed as before.  Thread: any.
  */
 FERRY_API void ferry_session_cancel(struct ferry_session *session);
 
@@ -313,6 +324,34 @@ FERRY_API int ferry_session_continue(struct ferry_session *session, struct ferry
  * and after the end.  -EPERM where that was not agreed to.  Thread: any.
  */
 FERRY_API int ferry_session_start_postcopy(struct ferry_session *session, struct ferry_error *err) FERRY_CHECK;
+
+/**
+ * ferry_session_pause() - break a postcopy that runs, on purpose
+ *
+ * Both ends come to FERRY_PHASE_POSTCOPY_PAUSED as after any interruption, but this one does not try to go on by
+ * itself, whatever `postcopy-retry` says.  -EINVAL when none runs.  Returns at once.  Thread: any.
+ */
+FERRY_API int ferry_session_pause(struct ferry_session *session, struct ferry_error *err) FERRY_CHECK;
+
+/**
+ * ferry_session_resume() - source: a postcopy that is paused goes on over new connections
+ * @uri: where the destination listens now; copied.  Later interruptions look for it there
+ *
+ * Returns at once; what fails afterwards leaves it paused, with the error that ferry_session_wait() then returns, and
+ * may be tried again.  The destination must be of the same session: where TLS is on by the key of its first
+ * connection, else by a secret of the switch.  -EINVAL when nothing is paused here, or it is under way already.
+ * Thread: any.
+ */
+FERRY_API int ferry_session_resume(struct ferry_session *session, const char *uri, struct ferry_error *err) FERRY_CHECK;
+
+/**
+ * ferry_session_recover() - destination: a postcopy that is paused waits for its source
+ * @listener: the session takes it on success
+ *
+ * As ferry_session_resume().  Who else connects is told that nothing is for him here, and harms nothing.
+ */
+FERRY_API int ferry_session_recover(struct ferry_session *session, struct ferry_listener *listener,
+                                    struct ferry_error *err) FERRY_CHECK;
 
 /**
  * ferry_session_postcopy_threads() - destination: the threads of the guest that waited for pages

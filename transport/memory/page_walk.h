@@ -111,6 +111,14 @@ uint64_t walk_pending(struct page_walk *walk);
  */
 void walk_begin_postcopy(struct page_walk *walk);
 
+/**
+ * walk_begin_again() - postcopy goes on: what the destination has not is dirty, whoever had taken it, and nothing else
+ * @received: for each block of the map a bit per page, as dirty_or() takes them; turned over
+ *
+ * Nobody takes, and all claims are void.  Returns how many pages were taken before and go again.
+ */
+uint64_t walk_begin_again(struct page_walk *walk, uint64_t *const *received);
+
 /* What walk_each_dirty_run() tells: @count pages of @block from @first on.  Non-zero ends it. */
 typedef int walk_run_fn(void *opaque, const struct ram_block *block, uint64_t first, uint64_t count);
 

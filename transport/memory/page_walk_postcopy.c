@@ -9,6 +9,7 @@
  *
  * The walk goes around: a request moves it behind the page that was asked for, and what lay before comes at the end.
  */
+#include "bits.h"
 #include "page_walk_parts.h"
 
 #include <string.h>
@@ -42,6 +43,31 @@ void walk_begin_postcopy(struct page_walk *walk)
     walk->page = walk->untouched_page = 0;
     memset(&walk->nobody, 0, sizeof(walk->nobody));
     pthread_mutex_unlock(&walk->lock);
+}
+
+uint64_t walk_begin_again(struct page_walk *walk, uint64_t *const *received)
+{
+    uint64_t again = 0;
+
+    pthread_mutex_lock(&walk->lock);
+    walk->pending_pages = 0;
+    for (unsigned i = 0; i < walk->map->count; i++) {
+        struct dirty_map *dirty = &walk->dirty[i];
+
+        for (size_t word = 0; word < bits_words(dirty->pages); word++)
+            received[i][word] = ~received[i][word];
+        again += dirty_or(dirty, received[i]);
+        dirty_clear_all(dirty);
+        (void)dirty_or(dirty, received[i]);
+        (void)make_whole(walk->map->blocks[i], dirty);
+        walk->pending_pages += dirty->count;
+    }
+    walk->syncs++;
+    walk->block = walk->untouched_block = 0;
+    walk->page = walk->untouched_page = 0;
+    memset(&walk->nobody, 0, sizeof(walk->nobody));
+    pthread_mutex_unlock(&walk->lock);
+    return again;
 }
 
 int walk_each_dirty_run(struct page_walk *walk, walk_run_fn *fn, void *opaque)

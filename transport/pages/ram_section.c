@@ -443,6 +443,14 @@ void ram_loader_begin_postcopy(struct ram_loader *loader, struct placer *view)
     loader->window = 1;
 }
 
+void ram_loader_begin_again(struct ram_loader *loader, struct placer *view)
+{
+    ram_loader_begin_postcopy(loader, view);
+    loader->last = NULL;
+    loader->zero_pages = 0;
+    loader->next_page = 0;
+}
+
 int ram_loader_init_beside(struct ram_loader *loader, const struct ram_loader *main, struct placer *view,
                            struct ferry_error *err)
 {

@@ -121,6 +121,9 @@ void ram_loader_clear(struct ram_loader *loader);
  */
 void ram_loader_begin_postcopy(struct ram_loader *loader, struct placer *view);
 
+/* Postcopy goes on over another connection: what was begun is forgotten, and @view is a new one. */
+void ram_loader_begin_again(struct ram_loader *loader, struct placer *view);
+
 /* Another loader that knows the blocks which were announced to @main so far, for records on another connection.  In
  * postcopy from the beginning. */
 int ram_loader_init_beside(struct ram_loader *loader, const struct ram_loader *main, struct placer *view,

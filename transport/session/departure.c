@@ -158,6 +158,11 @@ int departure_complete_postcopy(struct departure *departure, struct ferry_error 
     return iterative_complete_postcopy(&departure->iterative, err);
 }
 
+int departure_resume(struct departure *departure, struct ferry_error *err)
+{
+    return iterative_resume(&departure->iterative, err);
+}
+
 void departure_stats(const struct departure *departure, struct ferry_stats *stats)
 {
     stats->wire.iterative_bytes = departure->iterative.bytes;

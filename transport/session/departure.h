@@ -65,6 +65,9 @@ int departure_complete(struct departure *departure, struct ferry_error *err);
 int departure_complete_before(struct departure *departure, struct ferry_error *err);
 int departure_complete_postcopy(struct departure *departure, struct ferry_error *err);
 
+/* Postcopy goes on over a new connection. */
+int departure_resume(struct departure *departure, struct ferry_error *err);
+
 /* Called between session_stats_lock() and session_stats_unlock(). */
 void departure_stats(const struct departure *departure, struct ferry_stats *stats);
 

@@ -215,6 +215,11 @@ bool destination_ram_ended(const struct destination *destination)
     return section_table_ended(&destination->landing.sections, load_ram, destination);
 }
 
+void destination_ram_reopen(struct destination *destination)
+{
+    section_table_reopen(&destination->landing.sections, load_ram, destination);
+}
+
 /* The end: nothing may be missing.  The description that follows is for people and is read past. */
 static int load_end(struct destination *destination, struct ferry_error *err)
 {

@@ -35,16 +35,19 @@ int destination_enter(struct destination *destination, enum postcopy_state to, c
 
 /* ---- advise ------------------------------------------------------------------------------------------------------ */
 
-/* A page of this guest is missing: on the fault thread. */
+/* A page of this guest is missing: on the fault thread, or when all that is waited for is asked for again. */
 static int ask(void *opaque, const struct ram_block *block, uint64_t page, uint64_t count)
 {
     struct destination *destination = opaque;
     struct destination_postcopy *postcopy = &destination->postcopy;
     struct ferry_error mute;
-    int ret = return_path_request(destination->peer.path, block == postcopy->last ? NULL : block->info.name,
-                                  page << FERRY_PAGE_SHIFT, (uint32_t)(count << FERRY_PAGE_SHIFT), &mute);
+    int ret;
 
+    pthread_mutex_lock(&postcopy->asks);
+    ret = return_path_request(destination->peer.path, block == postcopy->last ? NULL : block->info.name,
+                              page << FERRY_PAGE_SHIFT, (uint32_t)(count << FERRY_PAGE_SHIFT), &mute);
     postcopy->last = block;
+    pthread_mutex_unlock(&postcopy->asks);
     return ret;
 }
 

@@ -158,10 +158,21 @@ static void preempt_failed(void *opaque)
     ferry_channel_shutdown(destination->session->chan, FERRY_READ);
 }
 
-static int open_views(struct destination *destination, struct ferry_error *err)
+int destination_listen_preempt(struct destination *destination, struct ferry_error *err)
 {
     struct destination_postcopy *postcopy = &destination->postcopy;
     struct records_receiver_events events = { preempt_failed, destination };
+
+    postcopy->preempt_view = postcopy_ram_placer(postcopy->ram, err);
+    if (postcopy->preempt_view)
+        postcopy->receiver =
+            records_receiver_new(&destination->ram, postcopy->preempt_view, postcopy->preempt, &events, err);
+    return postcopy->receiver ? 0 : -EAGAIN;
+}
+
+static int open_views(struct destination *destination, struct ferry_error *err)
+{
+    struct destination_postcopy *postcopy = &destination->postcopy;
 
     postcopy->view = postcopy_ram_placer(postcopy->ram, err);
     if (!postcopy->view)
@@ -169,11 +180,7 @@ static int open_views(struct destination *destination, struct ferry_error *err)
     ram_loader_begin_postcopy(&destination->ram, postcopy->view);
     if (!postcopy->preempt)
         return destination_pages_listen(&destination->pages, &destination->ram, postcopy->ram, err);
-    postcopy->preempt_view = postcopy_ram_placer(postcopy->ram, err);
-    if (postcopy->preempt_view)
-        postcopy->receiver =
-            records_receiver_new(&destination->ram, postcopy->preempt_view, postcopy->preempt, &events, err);
-    return postcopy->receiver ? 0 : -EAGAIN;
+    return destination_listen_preempt(destination, err);
 }
 
 int destination_listen_start(struct destination *destination, struct ferry_error *err)
@@ -200,6 +207,16 @@ int destination_listen_join(struct destination *destination, struct ferry_error 
     if (postcopy->ret < 0)
         *err = postcopy->why;
     return postcopy->ret;
+}
+
+int destination_listen_on(struct destination *destination, struct ferry_error *err)
+{
+    int ret;
+
+    do
+        ret = listen_item(destination, err);
+    while (ret == 0);
+    return ret < 0 ? ret : 0;
 }
 
 /* What was asked for may come behind the end of the main stream, and nobody says on its connection that it was the

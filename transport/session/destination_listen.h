@@ -19,6 +19,12 @@ int destination_listen_start(struct destination *destination, struct ferry_error
 /* Wait until it has ended; 0, or what ended it. */
 int destination_listen_join(struct destination *destination, struct ferry_error *err);
 
+/* The qemu dialect's connection for requested pages is there: a thread reads it. */
+int destination_listen_preempt(struct destination *destination, struct ferry_error *err);
+
+/* Postcopy goes on: reads the main stream on this thread, until it ends. */
+int destination_listen_on(struct destination *destination, struct ferry_error *err);
+
 int destination_listen_finish(struct destination *destination, struct ferry_error *err);
 
 /* Harmless where there is none. */

@@ -241,7 +241,9 @@ static void add(struct page_figures *total, struct page_receivers *receivers, un
 
 void destination_pages_total(const struct destination_pages *pages, struct page_figures *total)
 {
-    memset(total, 0, sizeof(*total));
+    *total = (struct page_figures){ .bytes = pages->before.bytes,
+                                    .content_pages = pages->before.content_pages,
+                                    .zero_pages = pages->before.zero_pages };
     for (unsigned i = 0; pages->receivers && i < pages->count; i++)
         add(total, pages->receivers, i);
     if (pages->urgently)
@@ -288,4 +290,14 @@ void destination_pages_close(struct destination_pages *pages)
     pages->views = NULL;
     pages->urgent = NULL;
     pages->count = 0;
+}
+
+void destination_pages_part(struct destination_pages *pages)
+{
+    if (pages->receivers)
+        page_receivers_stop(pages->receivers);
+    if (pages->urgently)
+        page_receivers_stop(pages->urgently);
+    destination_pages_total(pages, &pages->before);
+    destination_pages_close(pages);
 }

@@ -37,6 +37,7 @@ struct destination_pages {
     struct page_receivers *urgently;  /* its; NULL before postcopy */
     struct ram_map announced;         /* the source's block list, in its order; borrowed from the loader */
     bool marks_known, marks_are_records;
+    struct page_figures before; /* what channels have brought that are no more */
 };
 
 /* Takes the references of *result.  @dog: borrowed. */
@@ -79,6 +80,9 @@ void destination_pages_total(const struct destination_pages *pages, struct page_
 
 /* What is to be told of each, the main connection first, which has carried @main_bytes. */
 void destination_pages_note(const struct destination_pages *pages, uint64_t main_bytes);
+
+/* Postcopy was interrupted: they are no more, and there are none from here on; what they have brought counts on. */
+void destination_pages_part(struct destination_pages *pages);
 
 void destination_pages_close(struct destination_pages *pages);
 

@@ -37,7 +37,8 @@ int destination_enter(struct destination *destination, enum postcopy_state to, c
 int destination_out_of_order(const struct destination *destination, const char *what, struct ferry_error *err);
 int destination_prepare(struct destination *destination, struct ferry_error *err);
 
-/* Memory has come to its END. */
+/* Memory has come to its END; more of it may come all the same. */
 bool destination_ram_ended(const struct destination *destination);
+void destination_ram_reopen(struct destination *destination);
 
 #endif

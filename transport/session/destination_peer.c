@@ -76,7 +76,7 @@ static int collect(struct ferry_session *session, struct gather *gather, struct 
         ret = gather_run(gather, preempt ? NULL : session->door.listener, first ? first : session->chan, result, err);
     ferry_channel_unref(first);
     session_collect_with(session, NULL, NULL);
-    if (ret < 0 || !preempt) {
+    if (ret < 0 || (!preempt && session->options.postcopy_retry_ns == 0)) {
         ferry_listener_free(session->door.listener);
         session->door.listener = NULL;
     }
@@ -147,6 +147,7 @@ static int open_streams(struct destination_peer *peer, const struct gather_resul
     session_at(session, "answered");
     memcpy(peer->nonce, result->agreed.nonce, sizeof(peer->nonce));
     session_note_peer(session, "ferry", result->agreed.protocol, result->agreed.device);
+    memcpy(peer->id, result->hello.session, sizeof(peer->id));
     session_note_id(session, result->hello.session);
     peer->path = return_path_open(peer->reader, err);
     if (!peer->path)
@@ -155,8 +156,7 @@ static int open_streams(struct destination_peer *peer, const struct gather_resul
     return 0;
 }
 
-/* In the ferry dialect the other side is watched from here on. */
-static int watch(struct destination_peer *peer, struct ferry_error *err)
+int destination_peer_watch(struct destination_peer *peer, struct ferry_error *err)
 {
     const struct ferry_options *options = &peer->session->options;
 
@@ -186,10 +186,19 @@ int destination_peer_open(struct destination_peer *peer, struct ferry_session *s
     if (ret == 0) {
         destination_pages_take(pages, session, peer->dog, &result);
         peer->pages = pages;
-        ret = watch(peer, err);
+        ret = destination_peer_watch(peer, err);
     }
     gather_result_clear(&result); /* references to the session's own channel */
     return ret;
+}
+
+void destination_peer_part(struct destination_peer *peer)
+{
+    liveness_free(peer->liveness);
+    peer->liveness = NULL;
+    session_stats_lock(peer->session);
+    memset(&peer->lost, 0, sizeof(peer->lost));
+    session_stats_unlock(peer->session);
 }
 
 void destination_peer_close(struct destination_peer *peer)

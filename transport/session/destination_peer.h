@@ -36,6 +36,7 @@ struct destination_peer {
     struct return_path *path; /* NULL: nobody listens */
     struct liveness *liveness;
     struct ferry_error lost;       /* why the liveness thread ended it; under the session's lock */
+    uint8_t id[HELLO_ID_BYTES];    /* of the session */
     uint8_t nonce[HELLO_ID_BYTES]; /* of the answer to the hello */
     uint8_t token[RETURN_PATH_TOKEN_BYTES];
     struct destination_pages *pages; /* borrowed */
@@ -49,6 +50,10 @@ struct destination_peer {
 int destination_peer_open(struct destination_peer *peer, struct ferry_session *session, struct destination_pages *pages,
                           struct ferry_error *err);
 void destination_peer_close(struct destination_peer *peer);
+
+/* In the ferry dialect the source is watched from here on; and, after an interruption, no more. */
+int destination_peer_watch(struct destination_peer *peer, struct ferry_error *err);
+void destination_peer_part(struct destination_peer *peer);
 
 /* Directly behind the configuration: in the ferry dialect, the source's manifest comes, and fits. */
 int destination_peer_agree(struct destination_peer *peer, struct ferry_error *err);

@@ -36,8 +36,16 @@ static int read_package(struct destination *destination, uint8_t **data, uint32_
     return ret < 0 ? ferry_reader_status(destination->reader, err) : 0;
 }
 
-/* The source's own connection for requested pages comes now at the latest. */
-static int let_preempt_in(struct destination *destination, struct ferry_error *err)
+/* Where somebody may come once more. */
+static void close_door(struct ferry_session *session)
+{
+    if (session->options.postcopy_retry_ns > 0)
+        return;
+    ferry_listener_free(session->door.listener);
+    session->door.listener = NULL;
+}
+
+int destination_let_preempt_in(struct destination *destination, struct ferry_error *err)
 {
     struct ferry_session *session = destination->session;
     int64_t timeout_ns = (int64_t)session->options.setup_timeout_ns;
@@ -57,15 +65,17 @@ static int let_preempt_in(struct destination *destination, struct ferry_error *e
     }
     destination->postcopy.preempt = wrapped;
     session_add_channel(session, wrapped);
-    ferry_listener_free(session->door.listener);
-    session->door.listener = NULL;
     return 0;
 }
 
+/* The source's own connection for requested pages comes now at the latest. */
 static int listen_now(struct destination *destination, struct ferry_error *err)
 {
-    int ret = let_preempt_in(destination, err);
+    bool preempt = destination->session->options.postcopy_preempt != PREEMPT_OFF;
+    int ret = preempt ? destination_let_preempt_in(destination, err) : 0;
 
+    if (ret == 0 && preempt)
+        close_door(destination->session);
     if (ret == 0)
         ret = destination_enter(destination, POSTCOPY_LISTEN, "postcopy-listen", err);
     if (ret == 0)
@@ -202,9 +212,44 @@ static int complete(struct destination *destination, struct ferry_error *err)
     return ret;
 }
 
-int destination_postcopy_run(struct destination *destination, struct ferry_error *err)
+/* All memory has come. */
+static void tell_source(struct destination *destination)
+{
+    destination->postcopy.state = POSTCOPY_END;
+    if (return_path_shut(destination->peer.path, 0, NULL) < 0)
+        log_warn(LOG_SESSION, "all memory is here, but the source could not be told");
+}
+
+/* Until all memory is here, however often that is interrupted. */
+static int follow(struct destination *destination, struct ferry_error *err)
 {
     struct ferry_error why = { 0 };
+    int ret = session_enter(destination->session, FERRY_PHASE_POSTCOPY_ACTIVE, &why);
+
+    if (ret == 0)
+        ret = destination_listen_join(destination, &why);
+    for (;;) {
+        if (ret == 0)
+            ret = complete(destination, &why);
+        if (ret == 0)
+            tell_source(destination);
+        destination_note_progress(destination);
+        if (ret == 0)
+            return 0;
+        destination_pages_cause(&destination->pages, &why);
+        (void)!destination_peer_lost(&destination->peer, &why);
+        *err = why;
+        broken(err);
+        ret = destination_resume(destination, err);
+        if (ret < 0)
+            return ret;
+        memset(&why, 0, sizeof(why));
+        ret = destination_listen_on(destination, &why);
+    }
+}
+
+int destination_postcopy_run(struct destination *destination, struct ferry_error *err)
+{
     uint8_t *data;
     uint32_t bytes;
     int ret = session_enter(destination->session, FERRY_PHASE_DEVICE, err);
@@ -220,23 +265,7 @@ int destination_postcopy_run(struct destination *destination, struct ferry_error
     if (ret < 0)
         return destination_listen_cause(destination, ret, err);
     destination->postcopy.state = POSTCOPY_RUNNING;
-    ret = session_enter(destination->session, FERRY_PHASE_POSTCOPY_ACTIVE, &why);
-    if (ret == 0)
-        ret = destination_listen_join(destination, &why);
-    if (ret == 0)
-        ret = complete(destination, &why);
-    if (ret == 0) {
-        destination->postcopy.state = POSTCOPY_END;
-        if (return_path_shut(destination->peer.path, 0, NULL) < 0)
-            log_warn(LOG_SESSION, "all memory is here, but the source could not be told");
-    }
-    destination_note_progress(destination);
-    if (ret == 0)
-        return 0;
-    destination_pages_cause(&destination->pages, &why);
-    (void)!destination_peer_lost(&destination->peer, &why);
-    *err = why;
-    return broken(err);
+    return follow(destination, err);
 }
 
 /* ---- figures, the end -------------------------------------------------------------------------------------------- */
@@ -244,6 +273,7 @@ int destination_postcopy_run(struct destination *destination, struct ferry_error
 void destination_postcopy_init(struct destination_postcopy *postcopy)
 {
     pthread_mutex_init(&postcopy->lock, NULL);
+    pthread_mutex_init(&postcopy->asks, NULL);
     pthread_cond_init(&postcopy->changed, NULL);
 }
 
@@ -261,6 +291,9 @@ void destination_postcopy_total(const struct destination_postcopy *postcopy, str
 {
     struct page_figures figures;
 
+    total->bytes += postcopy->before.bytes;
+    total->content_pages += postcopy->before.content_pages;
+    total->zero_pages += postcopy->before.zero_pages;
     if (!postcopy->receiver)
         return;
     records_receiver_figures(postcopy->receiver, &figures);
@@ -311,5 +344,6 @@ void destination_postcopy_close(struct destination_postcopy *postcopy, struct fe
         postcopy_ram_free(postcopy->ram);
     }
     pthread_cond_destroy(&postcopy->changed);
+    pthread_mutex_destroy(&postcopy->asks);
     pthread_mutex_destroy(&postcopy->lock);
 }

@@ -27,7 +27,9 @@ struct destination_postcopy {
     _Atomic(enum postcopy_state) state; /* changed by the load thread */
     struct postcopy_ram *ram;           /* owned */
     struct placer *view;                /* owned; of the main connection */
-    const struct ram_block *last;       /* the fault thread's: "the same as before" */
+    pthread_mutex_t asks;               /* a leaf but for the return path's; guards `last` */
+    const struct ram_block *last;       /* "the same as before" */
+    struct page_figures before;         /* of the connection for requested pages, of those that are no more */
 
     /* The qemu dialect's connection for requested pages. */
     struct ferry_channel *preempt;     /* a reference */
@@ -56,6 +58,13 @@ int destination_postcopy_command(struct destination *destination, const struct s
 /* PACKAGED was read: load what is in it, take the guest over, and wait for its memory.  -ENOTRECOVERABLE: the guest is
  * here, some of its memory is not. */
 int destination_postcopy_run(struct destination *destination, struct ferry_error *err);
+
+/* It was interrupted, as *err says: sleep until it goes on over a new connection.  0, or -ENOTRECOVERABLE: the session is
+ * to end.  destination_resume.c. */
+int destination_resume(struct destination *destination, struct ferry_error *err);
+
+/* The qemu dialect: the source's own connection for requested pages comes, and is kept. */
+int destination_let_preempt_in(struct destination *destination, struct ferry_error *err);
 
 /* What the connection for requested pages of the qemu dialect has brought, on top of *total. */
 void destination_postcopy_total(const struct destination_postcopy *postcopy, struct page_figures *total);

@@ -20,6 +20,8 @@
 struct gather_terms {
     struct roster_terms roster;
     const struct secure *secure; /* borrowed; what connections are wrapped in before a word is read; NULL: nothing */
+    /* roster.returns: a main connection must be proven to be of the session of this one, which is borrowed. */
+    const struct ferry_channel *born;
     unsigned plain_pages;        /* of a plain stream: how many page connections come with it */
     int64_t wait_ns;             /* how long to wait for a source; negative: for ever */
     int64_t setup_ns; /* for one hello; for all connections once main is there; for main once pages are there */

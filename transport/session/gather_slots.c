@@ -49,13 +49,14 @@ static enum roster_verdict judge(struct gather *gather, struct ferry_channel *ch
         return ROSTER_REFUSE;
     }
     /* Its name alone, which reports tell, makes nobody a part of a session. */
-    if (hello->role != HELLO_MAIN && !secure_belongs(chan, gather->roster.main)) {
+    if (hello->role != HELLO_MAIN &&
+        !secure_belongs(chan, hello->role == HELLO_RESUME ? gather->terms.born : gather->roster.main)) {
         hello_refusal_set(refusal, HELLO_STRAY, "%s %u is not proven to come from where its main connection does",
                           hello_role_name(hello->role), hello->index);
         return ROSTER_REFUSE;
     }
     roster_take(&gather->roster, hello, chan);
-    if (hello->role == HELLO_MAIN)
+    if (roster_is_main(hello))
         gather->deadline_ns = until_ns;
     return verdict;
 }
@@ -87,12 +88,12 @@ static void agree(struct gather *gather, struct ferry_channel *chan, const struc
     pthread_mutex_lock(&gather->lock);
     if (ret == 0) {
         roster_answered(&gather->roster);
-        if (hello->role == HELLO_MAIN)
+        if (roster_is_main(hello))
             memcpy(gather->nonce, answer.nonce, HELLO_ID_BYTES);
-    } else if (ret == -EALREADY && gather->roster.came == 1) {
+    } else if ((ret == -EALREADY || hello->role == HELLO_RESUME) && gather->roster.came == 1) {
         roster_clear(&gather->roster);
         gather->deadline_ns = gather->patience_ns;
-    } else if (hello->role == HELLO_MAIN) {
+    } else if (roster_is_main(hello)) {
         gather->end.failed = true;
         gather->end.why = err;
     } else {
@@ -183,7 +184,7 @@ static void take_plain(struct gather *gather, struct ferry_channel *chan, const 
     bool taken;
 
     pthread_mutex_lock(&gather->lock);
-    taken = !gather->end.over && !gather->roster.named && !gather->plain.chan;
+    taken = !gather->end.over && !gather->roster.named && !gather->plain.chan && !gather->terms.roster.returns;
     if (taken) {
         gather->plain.chan = ferry_channel_ref(chan);
         memcpy(gather->plain.first, first, HELLO_PEEK_BYTES);

@@ -28,6 +28,7 @@ struct link {
     uint8_t token[RETURN_PATH_TOKEN_BYTES];
     bool has_token;            /* before, READY, RUNNING and DECLINED answer nothing */
     struct link_server server; /* request NULL: this is not a postcopy */
+    unsigned bitmaps;          /* that have come */
     uint32_t ping_cookie, ponged;
     int64_t ping_ns; /* 0: none is out */
     uint8_t *agreed; /* owned; payload of AGREED, fixed once the event is there */
@@ -115,6 +116,45 @@ static void note_request(struct link *link, const struct return_path_message *me
 }
 
 /* Called with the lock held. */
+static void note_resumed(struct link *link, uint32_t value)
+{
+    struct ferry_error why;
+
+    if (link->server.bitmap && value == 1) {
+        link->events |= LINK_RESUMED;
+        return;
+    }
+    ferry_error_set_code(&why, FERRY_E_BAD_RETURN_MESSAGE, -EPROTO, "return path: resume-ack %u has no place here",
+                         value);
+    break_locked(link, &why);
+}
+
+/* What comes behind such a message takes its time: the lock is not held. */
+static void take_bitmap(struct link *link)
+{
+    struct ferry_error why = { .errnum = -EPROTO };
+    struct link_server server;
+    int ret;
+
+    pthread_mutex_lock(&link->lock);
+    server = link->server;
+    pthread_mutex_unlock(&link->lock);
+    if (server.bitmap)
+        ret = server.bitmap(server.opaque, link->message.block, link->reader, &why);
+    else
+        ret = ferry_error_set_code(&why, FERRY_E_BAD_RETURN_MESSAGE, -EPROTO,
+                                   "return path: recv-bitmap has no place here");
+    pthread_mutex_lock(&link->lock);
+    link->figures.heard_ns = clock_now_ns();
+    if (ret < 0)
+        break_locked(link, &why);
+    else
+        link->bitmaps++;
+    pthread_cond_broadcast(&link->changed);
+    pthread_mutex_unlock(&link->lock);
+}
+
+/* Called with the lock held. */
 static void note_message(struct link *link, const struct return_path_message *message)
 {
     struct ferry_error why;
@@ -158,6 +198,9 @@ static void note_message(struct link *link, const struct return_path_message *me
     case RETURN_PATH_SWITCHOVER_ACK:
         link->events |= LINK_SWITCHOVER_ACK;
         break;
+    case RETURN_PATH_RESUME_ACK:
+        note_resumed(link, message->value);
+        break;
     case RETURN_PATH_HEARTBEAT:
         break;
     case RETURN_PATH_REQ_PAGES_ID:
@@ -185,6 +228,10 @@ static void *link_thread(void *opaque)
         return NULL;
     }
     while (return_path_get(link->reader, &link->message) == 0) {
+        if (link->message.type == RETURN_PATH_RECV_BITMAP) {
+            take_bitmap(link);
+            continue;
+        }
         pthread_mutex_lock(&link->lock);
         note_message(link, &link->message);
         pthread_mutex_unlock(&link->lock);
@@ -299,6 +346,17 @@ int link_wait_pong(struct link *link, uint32_t cookie, int64_t deadline_ns, stru
 
     pthread_mutex_lock(&link->lock);
     while (ret == 0 && link->ponged < cookie)
+        ret = wait_change(link, deadline_ns, err);
+    pthread_mutex_unlock(&link->lock);
+    return ret;
+}
+
+int link_wait_bitmaps(struct link *link, unsigned count, int64_t deadline_ns, struct ferry_error *err)
+{
+    int ret = 0;
+
+    pthread_mutex_lock(&link->lock);
+    while (ret == 0 && link->bitmaps < count)
         ret = wait_change(link, deadline_ns, err);
     pthread_mutex_unlock(&link->lock);
     return ret;

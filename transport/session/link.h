@@ -21,6 +21,7 @@ enum link_event {
     LINK_SHUT = 1 << 3,    /* with status 0 */
     LINK_SWITCHOVER_ACK = 1 << 4,
     LINK_DECLINED = 1 << 5, /* with the token that was expected */
+    LINK_RESUMED = 1 << 6,  /* RESUME_ACK */
 };
 
 struct link_figures {
@@ -35,6 +36,9 @@ struct link_figures {
  * link's thread, which reads nothing meanwhile; a negative errno ends the link with *err. */
 struct link_server {
     int (*request)(void *opaque, const char *block, uint64_t start, uint32_t length, struct ferry_error *err);
+    /* RECV_BITMAP: reads the bitmap of @block that follows.  NULL: nobody asked for one.  Likewise, with no lock held.
+     */
+    int (*bitmap)(void *opaque, const char *block, struct ferry_reader *reader, struct ferry_error *err);
     void *opaque;
 };
 
@@ -64,6 +68,9 @@ int link_wait(struct link *link, unsigned events, int64_t deadline_ns, struct fe
 
 /* Wait until the ping with this cookie, or a later one, was answered; likewise. */
 int link_wait_pong(struct link *link, uint32_t cookie, int64_t deadline_ns, struct ferry_error *err);
+
+/* Wait until @count bitmaps have come in all; likewise. */
+int link_wait_bitmaps(struct link *link, unsigned count, int64_t deadline_ns, struct ferry_error *err);
 
 /* The payload of AGREED, once that has come; the link's. */
 const uint8_t *link_agreed(const struct link *link, size_t *bytes);

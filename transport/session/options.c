@@ -124,6 +124,8 @@ static const struct option_row rows[] = {
       "qemu dialect: a connection of their own for requested pages; early: as QEMU up to 7.2 has it" },
     { "postcopy-prefetch", OPT_UINT, VALUE(postcopy_prefetch), 0, 4096, "64", "PAGES", false,
       "source: the most neighbours that follow a requested page; 0: none" },
+    { "postcopy-retry", OPT_TIME, VALUE(postcopy_retry_ns), 0, 24 * 3600 * NS_PER_SEC, "0", "TIME", false,
+      "how long both ends try to go on by themselves when postcopy was interrupted; 0: they wait to be told" },
     { "mapped-ram", OPT_CHOICE, VALUE(mapped_ram), 0, MAPPED_RAM_OFF, "auto", "auto|on|off", false,
       "file: gives every page its fixed place and many threads; auto loads such a file, but writes a plain stream" },
     { "tls-creds", OPT_TEXT, VALUE(tls_creds), 0, 0, "", "PATH", false,

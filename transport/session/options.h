@@ -127,6 +127,7 @@ struct ferry_options {
     uint64_t postcopy_after_ns;        /* 0: never */
     uint64_t postcopy_preempt;         /* enum preempt_choice */
     uint64_t postcopy_prefetch;        /* pages */
+    uint64_t postcopy_retry_ns;        /* after an interruption; 0: not at all */
     uint64_t mapped_ram;               /* enum mapped_ram_choice */
     char tls_creds[OPTION_TEXT_BYTES]; /* empty: no TLS */
     char tls_hostname[OPTION_TEXT_BYTES];

@@ -7,6 +7,7 @@
  *                  '--------'---------'--> cancelling -> cancelled | failed | completed (it came too late)
  *
  * Between active and device there is pre-switchover, where a word is waited for; it ends as active does.
+ *      postcopy-paused -> [postcopy-recover-setup] -> postcopy-recover -> postcopy-active | postcopy-paused
  */
 #include "phase.h"
 
@@ -28,8 +29,10 @@ static const unsigned allowed[] = {
     [FERRY_PHASE_FAILED] = 0,
     [FERRY_PHASE_UNCERTAIN] = TO(FERRY_PHASE_COMPLETED) | TO(FERRY_PHASE_FAILED),
     [FERRY_PHASE_POSTCOPY_ACTIVE] = TO(FERRY_PHASE_COMPLETED) | TO(FERRY_PHASE_POSTCOPY_PAUSED),
-    [FERRY_PHASE_POSTCOPY_PAUSED] = 0,
     [FERRY_PHASE_PRE_SWITCHOVER] = TO(FERRY_PHASE_DEVICE) | ENDS,
+    [FERRY_PHASE_POSTCOPY_PAUSED] = TO(FERRY_PHASE_POSTCOPY_RECOVER_SETUP) | TO(FERRY_PHASE_POSTCOPY_RECOVER),
+    [FERRY_PHASE_POSTCOPY_RECOVER_SETUP] = TO(FERRY_PHASE_POSTCOPY_RECOVER) | TO(FERRY_PHASE_POSTCOPY_PAUSED),
+    [FERRY_PHASE_POSTCOPY_RECOVER] = TO(FERRY_PHASE_POSTCOPY_ACTIVE) | TO(FERRY_PHASE_POSTCOPY_PAUSED),
 };
 
 static const char *const names[] = {
@@ -45,6 +48,8 @@ static const char *const names[] = {
     [FERRY_PHASE_POSTCOPY_ACTIVE] = "postcopy-active",
     [FERRY_PHASE_POSTCOPY_PAUSED] = "postcopy-paused",
     [FERRY_PHASE_PRE_SWITCHOVER] = "pre-switchover",
+    [FERRY_PHASE_POSTCOPY_RECOVER_SETUP] = "postcopy-recover-setup",
+    [FERRY_PHASE_POSTCOPY_RECOVER] = "postcopy-recover",
 };
 
 bool phase_allowed(enum ferry_phase from, enum ferry_phase to)

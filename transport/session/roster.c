@@ -30,11 +30,17 @@ void roster_clear(struct roster *roster)
     roster_init(roster, &terms);
 }
 
+bool roster_is_main(const struct hello *hello)
+{
+    return hello->role == HELLO_MAIN || hello->role == HELLO_RESUME;
+}
+
 /* Where a connection of this role and index belongs. */
 static struct ferry_channel **place_of(struct roster *roster, const struct hello *hello)
 {
     switch (hello->role) {
     case HELLO_MAIN:
+    case HELLO_RESUME:
         return &roster->main;
     case HELLO_URGENT:
         return &roster->urgent;
@@ -48,6 +54,7 @@ static bool is_taken(const struct roster *roster, const struct hello *hello)
 {
     switch (hello->role) {
     case HELLO_MAIN:
+    case HELLO_RESUME:
         return roster->main;
     case HELLO_URGENT:
         return roster->urgent;
@@ -63,9 +70,9 @@ static int check_alone(const struct roster *roster, const struct hello *hello, s
 
     if (!hello_choose_version(hello, refusal))
         return -1;
-    if (hello->role < HELLO_MAIN || hello->role > HELLO_URGENT)
+    if (hello->role != HELLO_RESUME && (hello->role < HELLO_MAIN || hello->role > HELLO_URGENT))
         return hello_refusal_set(refusal, HELLO_BAD_ROLE, "role %d is none", (int)hello->role);
-    if (hello->connections == 0 || (hello->role != HELLO_MAIN && hello->connections == 1))
+    if (hello->connections == 0 || (!roster_is_main(hello) && hello->connections == 1))
         return hello_refusal_set(refusal, HELLO_MALFORMED, "a %s connection of a session with %u connections",
                                  hello_role_name(hello->role), hello->connections);
     if (hello->connections > roster->terms.max_connections)
@@ -95,12 +102,28 @@ static int check_main(const struct roster *roster, const struct hello *hello, st
     return 0;
 }
 
+/* Is this the one that is waited for, or of a new session where a new one is waited for? */
+static int check_return(const struct roster *roster, const struct hello *hello, struct hello_refusal *refusal)
+{
+    const struct roster_return *returns = roster->terms.returns;
+
+    if (!returns)
+        return hello->role == HELLO_RESUME
+                   ? hello_refusal_set(refusal, HELLO_STRAY, "no migration that was interrupted waits here")
+                   : 0;
+    if (memcmp(hello->session, returns->session, HELLO_ID_BYTES) ||
+        (hello->role == HELLO_RESUME && memcmp(hello->nonce, returns->token, HELLO_ID_BYTES)) ||
+        hello->role == HELLO_MAIN)
+        return hello_refusal_set(refusal, HELLO_STRAY, "a migration that was interrupted waits here for its own source");
+    return 0;
+}
+
 enum roster_verdict roster_judge(const struct roster *roster, const struct hello *hello, struct hello_refusal *refusal)
 {
-    if (check_alone(roster, hello, refusal) < 0)
+    if (check_alone(roster, hello, refusal) < 0 || check_return(roster, hello, refusal) < 0)
         return ROSTER_REFUSE;
     if (!roster->named)
-        return hello->role == HELLO_MAIN ? ROSTER_TAKE : ROSTER_WAIT;
+        return roster_is_main(hello) ? ROSTER_TAKE : ROSTER_WAIT;
     if (memcmp(hello->session, roster->hello.session, HELLO_ID_BYTES)) {
         hello_refusal_set(refusal, HELLO_STRAY, "another session is being set up here");
         return ROSTER_REFUSE;
@@ -117,7 +140,7 @@ void roster_take(struct roster *roster, const struct hello *hello, struct ferry_
 {
     *place_of(roster, hello) = ferry_channel_ref(chan);
     roster->came++;
-    if (hello->role != HELLO_MAIN)
+    if (!roster_is_main(hello))
         return;
     roster->named = true;
     roster->hello = *hello;

@@ -14,7 +14,17 @@
 struct roster_terms {
     uint64_t protocol_capabilities, device_capabilities;
     unsigned max_connections; /* of a session in all; up to HELLO_ALL_MAX */
+    /* An interrupted session waits for its source, and for nobody else: what its hello must say; NULL: a new one. */
+    const struct roster_return *returns;
 };
+
+struct roster_return {
+    uint8_t session[HELLO_ID_BYTES];
+    uint8_t token[HELLO_ID_BYTES]; /* of its switch, as the nonce */
+};
+
+/* A main connection, of a new session or of one that goes on. */
+bool roster_is_main(const struct hello *hello);
 
 struct roster {
     struct roster_terms terms;

@@ -73,3 +73,10 @@ bool section_table_ended(const struct section_table *table, section_load_fn *loa
             return table->entries[i].ended;
     return false;
 }
+
+void section_table_reopen(struct section_table *table, section_load_fn *load, const void *opaque)
+{
+    for (unsigned i = 0; i < table->count; i++)
+        if (table->entries[i].load == load && table->entries[i].opaque == opaque)
+            table->entries[i].ended = false;
+}

@@ -41,6 +41,9 @@ int section_table_start(struct section_table *table, const struct section_item *
 /* A PART or END, body and footer.  An id that was never started, or has ended, is the reader's error. */
 int section_table_next(struct section_table *table, const struct section_item *item) FERRY_CHECK;
 
+/* What has ended may go on: its end was not the last that is said of it. */
+void section_table_reopen(struct section_table *table, section_load_fn *load, const void *opaque);
+
 /* Whether @load and @opaque have come to their END. */
 bool section_table_ended(const struct section_table *table, section_load_fn *load, const void *opaque);
 

@@ -58,7 +58,7 @@ int session_collect_with(struct ferry_session *session, struct gather *gather, s
 
     pthread_mutex_lock(&session->lock);
     session->door.gather = gather;
-    ret = session->progress.cancel ? cancelled_error(err) : 0;
+    ret = session_called_off(session) ? cancelled_error(err) : 0;
     pthread_mutex_unlock(&session->lock);
     return ret;
 }
@@ -70,6 +70,7 @@ int session_come_in(struct ferry_session *session, struct ferry_channel *chan, s
 
     pthread_mutex_lock(&session->lock);
     session->chan = ferry_channel_ref(chan);
+    session->born = ferry_channel_ref(chan);
     session->started_ns = clock_now_ns();
     session->started_cpu_ns = clock_cpu_ns();
     snprintf(stats->channel, sizeof(stats->channel), "%s", ferry_channel_label(chan));
@@ -80,12 +81,14 @@ int session_come_in(struct ferry_session *session, struct ferry_channel *chan, s
 
 void session_adopt(struct ferry_session *session, struct ferry_channel *chan)
 {
-    struct ferry_channel *before = session->chan;
+    struct ferry_channel *before = session->chan, *born = session->born;
 
     pthread_mutex_lock(&session->lock);
     session->chan = chan;
+    session->born = ferry_channel_ref(chan);
     pthread_mutex_unlock(&session->lock);
     ferry_channel_unref(before);
+    ferry_channel_unref(born);
 }
 
 void session_fix_compress(struct ferry_session *session, const char *why)
@@ -104,8 +107,9 @@ void session_note_channels(struct ferry_session *session, const struct ferry_cha
         session->channels = room ? room : session->channels;
         session->channels_count = room ? count : session->channels_count;
     }
-    if (count > 0 && session->channels)
-        memcpy(session->channels, channels, session->channels_count * sizeof(*channels));
+    if (count > 0 && session->channels) /* those that are no more stay as they were */
+        memcpy(session->channels, channels,
+               (count < session->channels_count ? count : session->channels_count) * sizeof(*channels));
     pthread_mutex_unlock(&session->lock);
 }
 
@@ -325,8 +329,11 @@ static void destroy(struct ferry_session *session)
     free(session->channels);
     free(session->threads);
     postcopy_ram_free(session->split_ram);
-    secure_close(&session->secure);
+    free(session->pause.uri);
+    ferry_listener_free(session->pause.listener);
+    ferry_channel_unref(session->born); /* before its credentials, in which it is noted */
     ferry_channel_unref(session->chan);
+    secure_close(&session->secure);
     pthread_cond_destroy(&session->changed);
     pthread_mutex_destroy(&session->left.lock);
     pthread_mutex_destroy(&session->lock);
@@ -385,6 +392,7 @@ struct ferry_session *session_new(struct ferry_guest *guest, struct ferry_channe
     init_lock(session);
     session->guest = guest;
     session->chan = chan ? ferry_channel_ref(chan) : NULL;
+    session->born = chan ? ferry_channel_ref(chan) : NULL;
     session->run = run;
     session->started_ns = clock_now_ns();
     session->started_cpu_ns = clock_cpu_ns();
@@ -439,13 +447,13 @@ int ferry_session_wait(struct ferry_session *session, int timeout_ms, struct fer
     int ret = 0;
 
     pthread_mutex_lock(&session->lock);
-    while (!session->progress.ended && ret != ETIMEDOUT) {
+    while (!session->progress.ended && !session->pause.waits && ret != ETIMEDOUT) {
         if (deadline < 0)
             pthread_cond_wait(&session->changed, &session->lock);
         else
             ret = pthread_cond_timedwait(&session->changed, &session->lock, &when);
     }
-    if (!session->progress.ended) {
+    if (!session->progress.ended && !session->pause.waits) {
         ret = ferry_error_set(err, -ETIMEDOUT, "the migration goes on");
     } else {
         ret = session->progress.error.errnum;
@@ -468,6 +476,8 @@ void ferry_session_cancel(struct ferry_session *session)
         move_to(session, FERRY_PHASE_CANCELLING, NULL);
         now = true;
     }
+    if (!progress->ended && progress->committed)
+        session_pause_call_off(session);
     how = progress->cancel_shuts;
     if (now && session->door.gather)
         gather_cancel(session->door.gather);
@@ -534,6 +544,10 @@ void ferry_session_free(struct ferry_session *session)
 {
     if (!session)
         return;
+    pthread_mutex_lock(&session->lock);
+    session->pause.quit = true;
+    session_pause_call_off(session);
+    pthread_mutex_unlock(&session->lock);
     ferry_session_cancel(session);
     if (ferry_session_wait(session, 0, NULL) == -ETIMEDOUT) /* too late to cancel, but nobody waits any more */
         session_shut_down(session, FERRY_READ_WRITE);

@@ -54,6 +54,21 @@ struct session_leftover {
     bool let_go;
 };
 
+/* A postcopy that was interrupted: what its thread sleeps for.  Guarded by the session's lock; session_pause.c's. */
+struct session_pause {
+    bool sleeps;                     /* the thread does; it may be told to go on */
+    bool waits;                      /* until then, and ferry_session_wait() does not wait for that */
+    bool asked;                      /* by ferry_session_pause() or _cancel(): it does not try by itself */
+    bool told;                       /* go on: at this address, or with this listener */
+    bool by_hand;                    /* what is being tried now was told */
+    bool quit;                       /* the session is being freed */
+    char *uri;                       /* owned */
+    struct ferry_listener *listener; /* owned */
+    int64_t since_ns, until_ns;      /* of this interruption; until when it tries by itself */
+    uint64_t pages;                  /* that had come or gone at the one before */
+    unsigned tries;
+};
+
 /* Points in time of the switch, for the parts of the downtime. */
 enum session_step {
     SESSION_STOPPING,
@@ -72,6 +87,8 @@ struct ferry_session {
     struct session_others others;
     struct session_door door;
     char *uri; /* source: where more connections can be made; NULL: nowhere */
+    struct ferry_channel *born; /* a reference to the first main connection: its key proves later ones; NULL: none yet */
+    struct session_pause pause;
     struct secure secure;
     struct ferry_options options;
     struct ratelimit *limit; /* for all channels of this session */
@@ -158,6 +175,27 @@ void session_note_channels(struct ferry_session *session, const struct ferry_cha
 
 /* Note which threads of the guest waited for pages; copied.  Never fewer than before. */
 void session_note_threads(struct ferry_session *session, const struct ferry_postcopy_thread *threads, unsigned count);
+
+/* ---- a postcopy that is interrupted (session_pause.c) ---- */
+
+/* It is paused, for this reason: all its connections are shut down, and forgotten but for the main one. */
+void session_pause(struct ferry_session *session, struct ferry_error *why);
+
+/* Sleep until it is to be tried to go on: told so, or, where this side @knows how, by itself.  0: `uri`, or the door's
+ * listener, is where.  -ENOTRECOVERABLE: the session is to end. */
+int session_await_resume(struct ferry_session *session, bool knows);
+
+/* In one of its attempts: the main connection is this one now; takes it. */
+void session_replace(struct ferry_session *session, struct ferry_channel *chan);
+
+/* It goes on.  -ECANCELED, where that was called off meanwhile. */
+int session_resumed(struct ferry_session *session, struct ferry_error *err);
+
+/* With the lock held: nobody waits for a source, or connects to a destination, any more. */
+void session_pause_call_off(struct ferry_session *session);
+
+/* With the lock held: what waits for a connection is to give up. */
+bool session_called_off(const struct ferry_session *session);
 
 /* From here on a cancel comes too late.  -ECANCELED when it came before: then stop and undo, or, where the last byte
  * is out already, go on all the same. */

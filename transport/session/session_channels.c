@@ -47,7 +47,7 @@ static int await_at_door(struct ferry_session *session, bool awaited, struct fer
 
     pthread_mutex_lock(&session->lock);
     session->door.awaited = awaited;
-    cancelled = session->progress.cancel;
+    cancelled = session_called_off(session);
     pthread_mutex_unlock(&session->lock);
     return cancelled ? ferry_error_set(err, -ECANCELED, "the migration was cancelled") : 0;
 }

@@ -333,7 +333,9 @@ unsigned source_pages_use_all(struct source_pages *pages, unsigned *used)
 
 void source_pages_total(const struct source_pages *pages, struct page_figures *total)
 {
-    memset(total, 0, sizeof(*total));
+    *total = (struct page_figures){ .bytes = pages->before.bytes,
+                                    .content_pages = pages->before.content_pages,
+                                    .zero_pages = pages->before.zero_pages };
     for (unsigned i = 0; pages->senders && i < pages->count; i++) {
         struct page_figures one;
 
@@ -382,4 +384,14 @@ void source_pages_close(struct source_pages *pages)
     pages->senders = NULL;
     pages->zeros = NULL;
     pages->chans = NULL;
+}
+
+void source_pages_part(struct source_pages *pages)
+{
+    if (pages->senders)
+        page_senders_stop(pages->senders);
+    source_pages_total(pages, &pages->before);
+    source_pages_close(pages);
+    pages->count = 0;
+    pages->at_work = false;
 }

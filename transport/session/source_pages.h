@@ -24,12 +24,13 @@ struct source_pages {
     struct page_senders *senders; /* NULL until opened */
     uint32_t round;
     bool at_work;
-    bool deltas;              /* there are none, and on the main connection pages go as differences */
-    bool ends_are_marks;      /* the end of a section of memory says that a round is over, there is no mark */
-    struct page_zeros *zeros; /* owned; zero pages go over the main connection; NULL: in packets */
-    struct widen widen;       /* where it is left to us how many are used */
-    int64_t window_ns;        /* what it is told next: so long at work ... */
-    uint64_t window_pages;    /* ... since so many pages had gone */
+    bool deltas;                /* there are none, and on the main connection pages go as differences */
+    bool ends_are_marks;        /* the end of a section of memory says that a round is over, there is no mark */
+    struct page_zeros *zeros;   /* owned; zero pages go over the main connection; NULL: in packets */
+    struct widen widen;         /* where it is left to us how many are used */
+    int64_t window_ns;          /* what it is told next: so long at work ... */
+    uint64_t window_pages;      /* ... since so many pages had gone */
+    struct page_figures before; /* what channels have carried that are no more */
 };
 
 /* How many page channels there are to be, by the options and by what the address allows. */
@@ -74,6 +75,9 @@ void source_pages_total(const struct source_pages *pages, struct page_figures *t
  * requested pages. */
 void source_pages_note(const struct source_pages *pages, const struct page_figures *main,
                        const struct ferry_channel *urgent, const struct page_figures *urgent_figures);
+
+/* They are no more, from here on there are none; what they have carried counts on. */
+void source_pages_part(struct source_pages *pages);
 
 void source_pages_close(struct source_pages *pages);
 

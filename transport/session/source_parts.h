@@ -47,4 +47,8 @@ int source_stop(struct source *source, struct ferry_error *err);
 /* The guest moves now, its memory follows: source_switch.c. */
 int source_switch_postcopy(struct source *source, struct ferry_error *err);
 
+/* That was interrupted, as *err says: sleep until it goes on over new connections.  0, or -ENOTRECOVERABLE: the session
+ * is to end.  source_resume.c. */
+int source_resume(struct source *source, struct ferry_error *err);
+
 #endif

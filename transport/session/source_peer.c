@@ -108,6 +108,7 @@ static int say_hello(struct source_peer *peer, struct source_pages *pages, struc
 
     if (ret < 0)
         return ret;
+    memcpy(peer->id, hello.session, sizeof(peer->id));
     session_note_id(session, hello.session);
     ret = handover_begin(peer, hello.session, err);
     if (ret == 0)
@@ -122,7 +123,7 @@ static int say_hello(struct source_peer *peer, struct source_pages *pages, struc
 }
 
 /* The thread that listens, and in the ferry dialect the one that watches. */
-static int listen_back(struct source_peer *peer, struct ferry_error *err)
+int source_peer_listen(struct source_peer *peer, struct ferry_error *err)
 {
     struct ferry_session *session = peer->session;
 
@@ -168,18 +169,25 @@ int source_peer_open(struct source_peer *peer, struct ferry_session *session, st
             return ret;
         if (postcopy->on && !session->options.return_path)
             return ferry_error_set_code(err, FERRY_E_BAD_OPTION, -EINVAL, "postcopy needs a return path");
-        return ferry_channel_answers(session->chan) && session->options.return_path ? listen_back(peer, err) : 0;
+        return ferry_channel_answers(session->chan) && session->options.return_path ? source_peer_listen(peer, err) : 0;
     }
     ret = say_hello(peer, pages, postcopy, err);
-    return ret == 0 ? listen_back(peer, err) : ret;
+    return ret == 0 ? source_peer_listen(peer, err) : ret;
+}
+
+void source_peer_part(struct source_peer *peer)
+{
+    liveness_free(peer->liveness);
+    link_free(peer->link);
+    peer->liveness = NULL;
+    peer->link = NULL;
 }
 
 void source_peer_close(struct source_peer *peer)
 {
     if (!peer->session)
         return; /* never opened */
-    liveness_free(peer->liveness);
-    link_free(peer->link);
+    source_peer_part(peer);
     watchdog_free(peer->dog);
     pthread_mutex_unlock(&peer->stream_lock);
     pthread_mutex_destroy(&peer->stream_lock);

@@ -31,6 +31,7 @@ struct source_peer {
     pthread_mutex_t
         stream_lock; /* who may write to the main stream: the migration thread, or, while it lends it, beats */
     uint32_t pings;
+    uint8_t id[HELLO_ID_BYTES];             /* of the session */
     uint8_t nonce[RETURN_PATH_NONCE_BYTES]; /* of the destination's answer */
     uint8_t token[RETURN_PATH_TOKEN_BYTES];
     bool committed; /* the right to run may have been given away: only the destination's word counts */
@@ -88,6 +89,10 @@ int source_peer_let_go(struct source_peer *peer, struct ferry_error *err);
 
 /* Postcopy: everything was put; wait for the word that it has come. */
 int source_peer_await_shut(struct source_peer *peer, struct ferry_error *err);
+
+/* Postcopy was interrupted: nobody listens or watches any more; and, over a new connection, somebody does again. */
+void source_peer_part(struct source_peer *peer);
+int source_peer_listen(struct source_peer *peer, struct ferry_error *err);
 
 /* Wait for one of @events (link.h) of the destination, seeing to `meanwhile`.  @deadline_ns as for link_wait(). */
 int source_peer_wait(struct source_peer *peer, unsigned events, int64_t deadline_ns, struct ferry_error *err);

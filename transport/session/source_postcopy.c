@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define ADVISE_BYTES 16
@@ -115,10 +116,72 @@ static int asked(void *opaque, const char *name, uint64_t start, uint32_t length
     return page_requests_push(postcopy->requests, postcopy->last, start, length, err);
 }
 
+/* What the destination has of a block: on the link's thread. */
+static int heard(void *opaque, const char *block, struct ferry_reader *reader, struct ferry_error *err)
+{
+    struct source_postcopy *postcopy = opaque;
+    const struct ram_block *at = ram_map_find(postcopy->map, block);
+    uint64_t *words;
+
+    if (!at || postcopy->received[at->index])
+        return ferry_error_set_code(err, FERRY_E_BAD_RETURN_MESSAGE, -EPROTO, "return path: a bitmap of block '%s', %s",
+                                    block, at ? "twice" : "which is not there");
+    words = malloc(return_path_bitmap_bytes(at->pages) + sizeof(*words));
+    if (!words)
+        return ferry_error_set(err, -ENOMEM, "block '%s': no memory for what the destination has of it", block);
+    if (return_path_get_bitmap(reader, at->pages, words) < 0) {
+        free(words);
+        return ferry_reader_status(reader, err);
+    }
+    postcopy->received[at->index] = words;
+    return 0;
+}
+
+static void forget_received(struct source_postcopy *postcopy)
+{
+    for (unsigned i = 0; i < FERRY_BLOCKS_MAX; i++) {
+        free(postcopy->received[i]);
+        postcopy->received[i] = NULL;
+    }
+}
+
+void source_postcopy_part(struct source_postcopy *postcopy)
+{
+    struct page_figures urgent;
+
+    if (postcopy->urgent)
+        page_urgent_stop(postcopy->urgent);
+    source_postcopy_figures(postcopy, &urgent);
+    postcopy->before = urgent;
+    page_urgent_free(postcopy->urgent);
+    ferry_channel_unref(postcopy->chan);
+    postcopy->urgent = NULL;
+    postcopy->chan = NULL;
+    postcopy->last = NULL;
+    page_requests_reset(postcopy->requests);
+    forget_received(postcopy);
+}
+
+void source_postcopy_hear(struct source_postcopy *postcopy, struct link *link)
+{
+    struct link_server server = { .request = asked, .bitmap = heard, .opaque = postcopy };
+
+    link_serve(link, &server);
+}
+
+int source_postcopy_serve_again(struct source_postcopy *postcopy, struct link *link,
+                                const struct page_urgent_terms *terms, struct ferry_error *err)
+{
+    if (!postcopy->chan)
+        return 0;
+    postcopy->urgent = page_urgent_new(postcopy->requests, postcopy->chan, terms, err);
+    return postcopy->urgent ? 0 : -EAGAIN;
+}
+
 int source_postcopy_serve(struct source_postcopy *postcopy, struct page_walk *walk, struct link *link,
                           const struct page_urgent_terms *terms, struct ferry_error *err)
 {
-    struct link_server server = { asked, postcopy };
+    struct link_server server = { .request = asked, .opaque = postcopy };
 
     postcopy->map = walk->map;
     postcopy->switched_ns = clock_now_ns();
@@ -181,6 +244,9 @@ void source_postcopy_figures(const struct source_postcopy *postcopy, struct page
     memset(figures, 0, sizeof(*figures));
     if (postcopy->urgent)
         page_urgent_figures(postcopy->urgent, figures);
+    figures->bytes += postcopy->before.bytes;
+    figures->content_pages += postcopy->before.content_pages;
+    figures->zero_pages += postcopy->before.zero_pages;
 }
 
 void source_postcopy_stats(const struct source_postcopy *postcopy, struct ferry_stats *stats)
@@ -211,6 +277,7 @@ void source_postcopy_close(struct source_postcopy *postcopy)
 {
     page_urgent_free(postcopy->urgent);
     page_requests_free(postcopy->requests);
+    forget_received(postcopy);
     ferry_channel_unref(postcopy->chan);
     memset(postcopy, 0, sizeof(*postcopy));
 }

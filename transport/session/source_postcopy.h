@@ -26,6 +26,10 @@ struct source_postcopy {
     struct page_urgent *urgent;     /* owned; NULL: no connection of its own, or not yet */
     const struct ram_block *last;   /* the link's thread's own: "the same as before" */
     int64_t switched_ns;            /* 0: not yet */
+    struct page_figures before;     /* what connections have carried that are no more */
+
+    /* Of one attempt to go on after an interruption. */
+    uint64_t *received[FERRY_BLOCKS_MAX]; /* owned: what the destination has, by block; NULL: it has not said so */
 };
 
 /* Whether the options ask for it, and whether it can be had over this channel at all. */
@@ -67,6 +71,14 @@ void source_postcopy_figures(const struct source_postcopy *postcopy, struct page
 /* Connect it.  @main: what the main connection said; NULL: the qemu dialect. */
 int source_postcopy_dial(struct source_postcopy *postcopy, const struct hello *main, struct watchdog *dog,
                          struct ferry_error *err);
+
+/* It was interrupted: their connection is no more, and what was asked for will be asked for again. */
+void source_postcopy_part(struct source_postcopy *postcopy);
+
+/* Over a new connection: hear what the destination has; then, serve it again. */
+void source_postcopy_hear(struct source_postcopy *postcopy, struct link *link);
+int source_postcopy_serve_again(struct source_postcopy *postcopy, struct link *link,
+                                const struct page_urgent_terms *terms, struct ferry_error *err);
 
 /* Describe in @err that it broke while the guest was at the destination.  Returns -ENOTRECOVERABLE. */
 int source_postcopy_broken(struct ferry_error *err);

@@ -311,9 +311,31 @@ static int end(struct source *source, struct ferry_error *err)
     return ret == 0 ? source_peer_await_shut(&source->peer, err) : ret;
 }
 
+/* Until all memory is there, however often that is interrupted. */
+static int follow(struct source *source, struct ferry_error *err)
+{
+    int ret = session_enter(source->session, FERRY_PHASE_POSTCOPY_ACTIVE, err);
+
+    for (;;) {
+        if (ret == 0)
+            ret = send_rest(source, err);
+        if (ret == 0)
+            ret = end(source, err);
+        source_note_pages(source);
+        source_note_channels(source);
+        if (ret == 0)
+            return 0;
+        if (err->errnum == -ESHUTDOWN)
+            (void)!link_status(source->peer.link, err); /* who shut it down has said why there */
+        source_postcopy_broken(err);
+        ret = source_resume(source, err);
+        if (ret < 0)
+            return ret;
+    }
+}
+
 int source_switch_postcopy(struct source *source, struct ferry_error *err)
 {
-    struct ferry_error why = { 0 };
     int ret = quiet(source, err);
 
     if (ret == 0 && !source->peer.ferry && source->session->options.postcopy_preempt == PREEMPT_ON)
@@ -322,19 +344,5 @@ int source_switch_postcopy(struct source *source, struct ferry_error *err)
         ret = await_devices(source, err);
     if (ret == 0)
         ret = let_go(source, err);
-    if (ret < 0)
-        return ret;
-    ret = session_enter(source->session, FERRY_PHASE_POSTCOPY_ACTIVE, &why);
-    if (ret == 0)
-        ret = send_rest(source, &why);
-    if (ret == 0)
-        ret = end(source, &why);
-    source_note_pages(source);
-    source_note_channels(source);
-    if (ret == 0)
-        return 0;
-    if (why.errnum == -ESHUTDOWN)
-        (void)!link_status(source->peer.link, &why); /* who shut it down has said why there */
-    *err = why;
-    return source_postcopy_broken(err);
+    return ret == 0 ? follow(source, err) : ret;
 }

@@ -19,6 +19,8 @@ static const struct ferry_capability_info protocol[] = {
     { "large-batch", "page batches of more than 128 pages", CAPABILITY_LARGE_BATCH, true, true },
     { "postcopy", "the guest may run at the destination before all of its memory is there", CAPABILITY_POSTCOPY, true,
       true },
+    { "postcopy-resume", "a postcopy that was interrupted goes on over new connections", CAPABILITY_POSTCOPY_RESUME,
+      true, true },
 };
 
 static const struct ferry_capability_info device[] = {

@@ -14,6 +14,7 @@
 #define CAPABILITY_HEARTBEAT         (UINT64_C(1) << 5)
 #define CAPABILITY_LARGE_BATCH       (UINT64_C(1) << 6)
 #define CAPABILITY_POSTCOPY          (UINT64_C(1) << 7)
+#define CAPABILITY_POSTCOPY_RESUME   (UINT64_C(1) << 8)
 
 /* Of the devices. */
 #define CAPABILITY_ITERATIVE      (UINT64_C(1) << 0)

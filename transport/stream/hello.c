@@ -51,6 +51,8 @@ const char *hello_role_name(enum hello_role role)
         return "urgent";
     case HELLO_PROBE:
         return "probe";
+    case HELLO_RESUME:
+        return "resume";
     }
     return "unknown";
 }

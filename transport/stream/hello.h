@@ -31,10 +31,11 @@ enum hello_role {
     HELLO_MAIN = 1,
     HELLO_PAGES = 2,
     HELLO_URGENT = 3,
-    HELLO_PROBE = 4, /* of no session: asks how fast the way is */
+    HELLO_PROBE = 4,  /* of no session: asks how fast the way is */
+    HELLO_RESUME = 5, /* the main connection of a session whose postcopy was interrupted; its nonce is the token */
 };
 
-/* "main", "pages", "urgent", "probe". */
+/* "main", "pages", "urgent", "probe", "resume". */
 const char *hello_role_name(enum hello_role role);
 
 enum hello_code {

@@ -64,6 +64,17 @@ struct ferry_channel *reader_channel(const struct ferry_reader *reader)
     return reader->chan;
 }
 
+void reader_redirect(struct ferry_reader *reader, struct ferry_channel *chan)
+{
+    struct ferry_channel *before = reader->chan;
+
+    reader->chan = ferry_channel_ref(chan);
+    memset(&reader->error, 0, sizeof(reader->error));
+    reader->start = reader->end = 0;
+    reader->refused = reader->ended = false;
+    ferry_channel_unref(before);
+}
+
 void reader_count_from(struct ferry_reader *reader, uint64_t offset)
 {
     reader->offset = offset;

@@ -66,6 +66,10 @@ int reader_seek(struct ferry_reader *reader, uint64_t position);
 
 struct ferry_channel *reader_channel(const struct ferry_reader *reader);
 
+/* What is read from now on comes from @chan, of which a reference is taken.  What was read ahead is forgotten, and so is
+ * an error; the offset counts on.  Nobody asks it for times meanwhile. */
+void reader_redirect(struct ferry_reader *reader, struct ferry_channel *chan);
+
 /**
  * reader_fail_code() - ferry_reader_fail() with a code that says more than the errno
  * @object: the block or device that it is about; NULL: the channel

@@ -10,11 +10,14 @@
 #include "reader.h"
 #include "writer.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define BITMAP_END UINT64_C(0x0123456789abcdef)
 
 struct return_path {
     pthread_mutex_t rp_mutex; /* guards writer */
@@ -112,6 +115,54 @@ int return_path_declined(struct return_path *path, const uint8_t token[RETURN_PA
                          struct ferry_error *err)
 {
     return return_path_send(path, RETURN_PATH_DECLINED, token, RETURN_PATH_TOKEN_BYTES, err);
+}
+
+size_t return_path_bitmap_bytes(uint64_t pages)
+{
+    return (pages / 64 + (pages % 64 != 0)) * sizeof(uint64_t);
+}
+
+/* Of the last word. */
+static uint64_t pages_mask(uint64_t pages)
+{
+    return pages % 64 ? (UINT64_C(1) << (pages % 64)) - 1 : UINT64_MAX;
+}
+
+/* The bytes lie as they do here, where the least significant comes first. */
+static uint64_t turn_word(uint64_t word)
+{
+    return htole64(word);
+}
+
+int return_path_bitmap(struct return_path *path, const char *block, const uint64_t *words, uint64_t pages,
+                       struct ferry_error *err)
+{
+    size_t name = strlen(block), bytes = return_path_bitmap_bytes(pages), count = bytes / sizeof(*words);
+    int ret;
+
+    if (name == 0 || name > 255)
+        return ferry_error_set(err, -EINVAL, "a block name of %zu bytes", name);
+    pthread_mutex_lock(&path->rp_mutex);
+    ferry_put_be16(path->writer, RETURN_PATH_RECV_BITMAP);
+    ferry_put_be16(path->writer, (uint16_t)(1 + name));
+    ferry_put_cstr8(path->writer, block);
+    ferry_put_be64(path->writer, bytes);
+    for (size_t i = 0; i < count; i++) {
+        uint64_t word = turn_word(i == count - 1 ? words[i] & pages_mask(pages) : words[i]);
+
+        ferry_put_bytes(path->writer, &word, sizeof(word));
+    }
+    ferry_put_be64(path->writer, BITMAP_END);
+    ret = ferry_writer_flush(path->writer, err);
+    pthread_mutex_unlock(&path->rp_mutex);
+    return ret;
+}
+
+void return_path_redirect(struct return_path *path, struct ferry_channel *chan)
+{
+    pthread_mutex_lock(&path->rp_mutex);
+    writer_redirect(path->writer, chan);
+    pthread_mutex_unlock(&path->rp_mutex);
 }
 
 int return_path_request(struct return_path *path, const char *block, uint64_t start, uint32_t length,
@@ -236,4 +287,29 @@ int return_path_get(struct ferry_reader *reader, struct return_path_message *mes
     if (row->decode)
         row->decode(message);
     return row->name_at >= 0 ? decode_name(reader, row, message) : 0;
+}
+
+int return_path_get_bitmap(struct ferry_reader *reader, uint64_t pages, uint64_t *words)
+{
+    size_t bytes = return_path_bitmap_bytes(pages), count = bytes / sizeof(*words);
+    uint64_t said, end;
+    int ret = ferry_get_be64(reader, &said);
+
+    if (ret == 0 && said != bytes)
+        return reader_fail_code(reader, FERRY_E_BAD_RETURN_MESSAGE, NULL, -EPROTO,
+                                "return path: recv-bitmap with %" PRIu64 " bytes, the block needs %zu", said, bytes);
+    if (ret == 0)
+        ret = ferry_get_bytes(reader, words, bytes);
+    if (ret == 0)
+        ret = ferry_get_be64(reader, &end);
+    if (ret < 0)
+        return ret;
+    if (end != BITMAP_END)
+        return reader_fail_code(reader, FERRY_E_BAD_RETURN_MESSAGE, NULL, -EPROTO,
+                                "return path: recv-bitmap ends with 0x%" PRIx64, end);
+    for (size_t i = 0; i < count; i++)
+        words[i] = turn_word(words[i]);
+    if (count > 0)
+        words[count - 1] &= pages_mask(pages);
+    return 0;
 }

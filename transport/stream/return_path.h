@@ -54,6 +54,16 @@ int return_path_token(struct return_path *path, enum return_path_type type,
 int return_path_declined(struct return_path *path, const uint8_t token[RETURN_PATH_TOKEN_BYTES],
                          struct ferry_error *err);
 
+/**
+ * return_path_bitmap() - which pages of a block have come
+ * @words: one bit per page, bit i % 64 of word i / 64; those behind the last are passed over
+ */
+int return_path_bitmap(struct return_path *path, const char *block, const uint64_t *words, uint64_t pages,
+                       struct ferry_error *err);
+
+/* What is sent from now on goes back on @chan; what another connection's end has failed is forgotten.  Thread: any. */
+void return_path_redirect(struct return_path *path, struct ferry_channel *chan);
+
 /* ferry_channel_finish(), behind what others are sending. */
 int return_path_finish(struct return_path *path, struct ferry_error *err);
 
@@ -80,6 +90,13 @@ struct return_path_message {
 
 /* The next message, checked against its bounds.  Returns 0 or the reader's error. */
 int return_path_get(struct ferry_reader *reader, struct return_path_message *message) FERRY_CHECK;
+
+/* Behind RECV_BITMAP: so many bytes for @pages, between their length and an end mark. */
+size_t return_path_bitmap_bytes(uint64_t pages);
+
+/* The bitmap behind a RECV_BITMAP about a block of @pages, into as many words as it needs; bits behind the last page are
+ * clear.  Returns 0 or the reader's error. */
+int return_path_get_bitmap(struct ferry_reader *reader, uint64_t pages, uint64_t *words) FERRY_CHECK;
 
 const char *return_path_type_name(uint16_t type);
 

@@ -78,6 +78,18 @@ struct ferry_channel *writer_channel(const struct ferry_writer *writer)
     return writer->chan;
 }
 
+void writer_redirect(struct ferry_writer *writer, struct ferry_channel *chan)
+{
+    struct ferry_channel *before = writer->chan;
+
+    writer->chan = ferry_channel_ref(chan);
+    memset(&writer->error, 0, sizeof(writer->error));
+    writer->gathered = 0;
+    writer->count = 0;
+    writer->small_used = 0;
+    ferry_channel_unref(before);
+}
+
 uint64_t ferry_writer_offset(const struct ferry_writer *writer)
 {
     return writer->offset;

@@ -49,4 +49,8 @@ int writer_seek(struct ferry_writer *writer, uint64_t position, struct ferry_err
 
 struct ferry_channel *writer_channel(const struct ferry_writer *writer);
 
+/* What comes from now on goes to @chan, of which a reference is taken.  What was not flushed is forgotten, and so is an
+ * error; figures count on. */
+void writer_redirect(struct ferry_writer *writer, struct ferry_channel *chan);
+
 #endif
