@@ -310,12 +310,209 @@ static void in_the_qemu_dialect(void **state)
     }
 }
 
+static struct ferry_channel *stranger(struct crossing *crossing, int at, struct secure *secure)
+{
+    struct dial_terms terms = { .uri = crossing->uri[at], .options = crossing->ours, .secure = secure };
+    struct ferry_channel *chan;
+
+    terms.dog = watchdog_new(NULL);
+    chan = dial_bare(&terms, &crossing->err);
+    watchdog_free(terms.dog);
+    return chan;
+}
+
+/* He knows how the session is called, as reports tell that, but not the token of its switch. */
+static void try_to_take_its_place(struct crossing *crossing, int at, enum hello_role role)
+{
+    struct secure none = { 0 };
+    struct ferry_channel *chan = stranger(crossing, at, &none);
+    struct watchdog *dog = watchdog_new(NULL);
+    struct hello_answer answer;
+    struct ferry_stats stats;
+    struct hello hello;
+
+    assert_non_null(chan);
+    assert_int_equal(dial_introduce(crossing->ours, 1, &hello, NULL), 0);
+    ferry_session_stats(crossing->source, &stats);
+    for (int i = 0; i < HELLO_ID_BYTES; i++)
+        hello.session[i] = (uint8_t)strtoul((char[3]){ stats.id[2 * i], stats.id[2 * i + 1] }, NULL, 16);
+    hello.role = role;
+    assert_int_equal(dial_greet(chan, &hello, dog, 10 * NS_PER_SEC, &answer, &crossing->err), -EPERM);
+    assert_non_null(strstr(crossing->err.text, "waits here for its own source"));
+    ferry_channel_unref(chan);
+    watchdog_free(dog);
+}
+
+static void a_stranger_harms_nothing(void **state)
+{
+    struct ferry_channel *silent;
+    struct crossing crossing;
+    struct secure none = { 0 };
+
+    prepare(&crossing);
+    set(crossing.ours, "channels", "0");
+    begin(&crossing);
+    assert_int_equal(ferry_session_pause(crossing.destination, &crossing.err), 0);
+    await_pause(&crossing);
+    assert_int_equal(ferry_session_recover(crossing.destination, listen_at(&crossing, 1), &crossing.err), 0);
+    silent = stranger(&crossing, 1, &none);
+    try_to_take_its_place(&crossing, 1, HELLO_RESUME);
+    try_to_take_its_place(&crossing, 1, HELLO_MAIN);
+    assert_int_equal(ferry_session_resume(crossing.source, crossing.uri[1], &crossing.err), 0);
+    let_it_end(&crossing);
+    check(&crossing, 1);
+    ferry_channel_unref(silent);
+    end(&crossing);
+}
+
+/* Who has credentials that are as good, but is not the one that the migration began with, is not let in. */
+static void encrypted_by_the_key_of_its_beginning(void **state)
+{
+    struct crossing crossing;
+    struct ferry_channel *chan;
+    struct secure theirs = { 0 };
+    struct hello_answer answer;
+    struct watchdog *dog = watchdog_new(NULL);
+    struct hello hello;
+    char folder[64], psk[80];
+
+    fixture_folder(folder);
+    fixture_fill(folder);
+    snprintf(psk, sizeof(psk), "%s/keys.psk", folder);
+    prepare(&crossing);
+    both(&crossing, "tls-creds", psk);
+    set(crossing.ours, "channels", "1");
+    begin(&crossing);
+    assert_int_equal(ferry_session_pause(crossing.source, &crossing.err), 0);
+    await_pause(&crossing);
+    assert_int_equal(ferry_session_recover(crossing.destination, listen_at(&crossing, 1), &crossing.err), 0);
+    assert_int_equal(secure_open(&theirs, crossing.ours, FERRY_SIDE_SOURCE, NULL), 0);
+    chan = stranger(&crossing, 1, &theirs);
+    assert_non_null(chan);
+    assert_int_equal(dial_introduce(crossing.ours, 1, &hello, NULL), 0);
+    hello.role = HELLO_RESUME;
+    memcpy(hello.session, crossing.source->notes.state.session, sizeof(hello.session));
+    memcpy(hello.nonce, crossing.source->notes.state.token, sizeof(hello.nonce));
+    assert_int_equal(dial_greet(chan, &hello, dog, 10 * NS_PER_SEC, &answer, &crossing.err), -EPERM);
+    assert_non_null(strstr(crossing.err.text, "not proven"));
+    ferry_channel_unref(chan);
+    watchdog_free(dog);
+    secure_close(&theirs);
+    assert_int_equal(ferry_session_resume(crossing.source, crossing.uri[1], &crossing.err), 0);
+    let_it_end(&crossing);
+    check(&crossing, 1);
+    end(&crossing);
+    fixture_remove(folder);
+}
+
+static void encrypted_in_the_qemu_dialect(void **state)
+{
+    struct crossing crossing;
+    char folder[64], psk[80];
+
+    fixture_folder(folder);
+    fixture_fill(folder);
+    snprintf(psk, sizeof(psk), "%s/keys.psk", folder);
+    prepare(&crossing);
+    both(&crossing, "tls-creds", psk);
+    set(crossing.ours, "peer", "qemu");
+    it_goes_on(&crossing);
+    fixture_remove(folder);
+}
+
+/* Connections that end without anybody having asked for that. */
+static void break_it(struct ferry_session *session)
+{
+    session_shut_down(session, FERRY_READ_WRITE);
+}
+
+static void it_heals_by_itself(void **state)
+{
+    static const char *const peers[] = { "ferry", "qemu" };
+
+    for (int i = 0; i < 2; i++) {
+        struct crossing crossing;
+
+        prepare(&crossing);
+        set(crossing.ours, "peer", peers[i]);
+        both(&crossing, "postcopy-retry", "3600s");
+        begin(&crossing);
+        break_it(crossing.source);
+        while (figures_of(crossing.source).resumed < 1 || figures_of(crossing.destination).resumed < 1)
+            assert_int_equal(ferry_session_wait(crossing.source, 1, NULL), -ETIMEDOUT);
+        break_it(crossing.destination);
+        while (figures_of(crossing.source).resumed < 2 || figures_of(crossing.destination).resumed < 2)
+            assert_int_equal(ferry_session_wait(crossing.destination, 1, NULL), -ETIMEDOUT);
+        let_it_end(&crossing);
+        check(&crossing, 2);
+        end(&crossing);
+    }
+}
+
+static void what_is_asked_at_the_wrong_time_changes_nothing(void **state)
+{
+    struct ferry_listener *listener;
+    struct crossing crossing;
+
+    prepare(&crossing);
+    set(crossing.ours, "channels", "0");
+    set(crossing.ours, "connect-timeout", "0");
+    begin(&crossing);
+    assert_int_equal(ferry_session_resume(crossing.source, crossing.uri[1], &crossing.err), -EINVAL);
+    listener = listen_at(&crossing, 1);
+    assert_int_equal(ferry_session_recover(crossing.destination, listener, &crossing.err), -EINVAL);
+    ferry_listener_free(listener);
+    assert_int_equal(ferry_session_pause(crossing.source, NULL), 0);
+    await_pause(&crossing);
+    assert_int_equal(ferry_session_pause(crossing.source, NULL), -EINVAL);
+    assert_int_equal(ferry_session_resume(crossing.destination, crossing.uri[1], &crossing.err), -EPERM);
+    /* Nobody is there: it stays as it was, and says so. */
+    assert_int_equal(ferry_session_resume(crossing.source, crossing.uri[1], NULL), 0);
+    assert_int_equal(ferry_session_wait(crossing.source, FERRY_NO_DEADLINE, &crossing.err), -ENOTRECOVERABLE);
+    assert_non_null(strstr(crossing.err.text, "could not go on"));
+    /* A source that does not come is waited for no longer, and may come later. */
+    assert_int_equal(ferry_session_recover(crossing.destination, listen_at(&crossing, 1), &crossing.err), 0);
+    ferry_session_cancel(crossing.destination);
+    assert_int_equal(ferry_session_wait(crossing.destination, FERRY_NO_DEADLINE, NULL), -ENOTRECOVERABLE);
+    ferry_session_cancel(crossing.source);
+    go_on(&crossing, 0);
+    let_it_end(&crossing);
+    assert_int_equal(ferry_session_pause(crossing.source, NULL), -EINVAL);
+    check(&crossing, 1);
+    end(&crossing);
+}
+
+/* In whatever it is about. */
+static void it_can_be_freed_all_the_time(void **state)
+{
+    for (int i = 0; i < 4; i++) {
+        struct crossing crossing;
+
+        prepare(&crossing);
+        both(&crossing, "postcopy-retry", i & 1 ? "3600s" : "0");
+        set(crossing.ours, "peer", i & 2 ? "qemu" : "ferry");
+        begin(&crossing);
+        break_it(crossing.source);
+        if (!(i & 1))
+            await_pause(&crossing);
+        if (i == 2)
+            assert_int_equal(ferry_session_recover(crossing.destination, listen_at(&crossing, 1), NULL), 0);
+        end(&crossing);
+    }
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(over_one_connection),
         cmocka_unit_test(over_page_channels),
         cmocka_unit_test(in_the_qemu_dialect),
+        cmocka_unit_test(a_stranger_harms_nothing),
+        cmocka_unit_test(encrypted_by_the_key_of_its_beginning),
+        cmocka_unit_test(encrypted_in_the_qemu_dialect),
+        cmocka_unit_test(it_heals_by_itself),
+        cmocka_unit_test(what_is_asked_at_the_wrong_time_changes_nothing),
+        cmocka_unit_test(it_can_be_freed_all_the_time),
     };
     struct ferry_error err = { 0 };
     int fd = userfault_open(USERFAULT_KERNEL_TOO, 0, &err);

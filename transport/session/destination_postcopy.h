@@ -59,8 +59,8 @@ int destination_postcopy_command(struct destination *destination, const struct s
  * here, some of its memory is not. */
 int destination_postcopy_run(struct destination *destination, struct ferry_error *err);
 
-/* It was interrupted, as *err says: sleep until it goes on over a new connection.  0, or -ENOTRECOVERABLE: the session is
- * to end.  destination_resume.c. */
+/* It was interrupted, as *err says: sleep until it goes on over a new connection.  0, or -ENOTRECOVERABLE: the session
+ * is to end.  destination_resume.c. */
 int destination_resume(struct destination *destination, struct ferry_error *err);
 
 /* The qemu dialect: the source's own connection for requested pages comes, and is kept. */

@@ -96,8 +96,8 @@ static struct ferry_channel *accept_ferry(struct destination *destination, struc
 }
 
 /* The first bytes stay unread: they are seen, and given back to who reads them in earnest. */
-static bool begins_as_qemu(struct destination *destination, struct ferry_channel *chan,
-                           uint8_t first[QEMU_FIRST_BYTES], struct ferry_error *err)
+static bool begins_as_qemu(struct destination *destination, struct ferry_channel *chan, uint8_t first[QEMU_FIRST_BYTES],
+                           struct ferry_error *err)
 {
     struct deadline deadline = { 0 };
     int ret;

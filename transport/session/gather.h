@@ -22,9 +22,9 @@ struct gather_terms {
     const struct secure *secure; /* borrowed; what connections are wrapped in before a word is read; NULL: nothing */
     /* roster.returns: a main connection must be proven to be of the session of this one, which is borrowed. */
     const struct ferry_channel *born;
-    unsigned plain_pages;        /* of a plain stream: how many page connections come with it */
-    int64_t wait_ns;             /* how long to wait for a source; negative: for ever */
-    int64_t setup_ns; /* for one hello; for all connections once main is there; for main once pages are there */
+    unsigned plain_pages; /* of a plain stream: how many page connections come with it */
+    int64_t wait_ns;      /* how long to wait for a source; negative: for ever */
+    int64_t setup_ns;     /* for one hello; for all connections once main is there; for main once pages are there */
     /* The main connection's hello is about to be answered; NULL: nobody cares.  What fails here is what the source is
      * refused with.  -EALREADY: this session was here before, so wait for another; else gather_run() fails with it.
      * Thread: one of its own, while gather_run() waits. */

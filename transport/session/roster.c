@@ -114,7 +114,8 @@ static int check_return(const struct roster *roster, const struct hello *hello, 
     if (memcmp(hello->session, returns->session, HELLO_ID_BYTES) ||
         (hello->role == HELLO_RESUME && memcmp(hello->nonce, returns->token, HELLO_ID_BYTES)) ||
         hello->role == HELLO_MAIN)
-        return hello_refusal_set(refusal, HELLO_STRAY, "a migration that was interrupted waits here for its own source");
+        return hello_refusal_set(refusal, HELLO_STRAY,
+                                 "a migration that was interrupted waits here for its own source");
     return 0;
 }
 

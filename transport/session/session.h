@@ -87,7 +87,8 @@ struct ferry_session {
     struct session_others others;
     struct session_door door;
     char *uri; /* source: where more connections can be made; NULL: nowhere */
-    struct ferry_channel *born; /* a reference to the first main connection: its key proves later ones; NULL: none yet */
+    struct ferry_channel
+        *born; /* a reference to the first main connection: its key proves later ones; NULL: none yet */
     struct session_pause pause;
     struct secure secure;
     struct ferry_options options;

@@ -66,8 +66,8 @@ int reader_seek(struct ferry_reader *reader, uint64_t position);
 
 struct ferry_channel *reader_channel(const struct ferry_reader *reader);
 
-/* What is read from now on comes from @chan, of which a reference is taken.  What was read ahead is forgotten, and so is
- * an error; the offset counts on.  Nobody asks it for times meanwhile. */
+/* What is read from now on comes from @chan, of which a reference is taken.  What was read ahead is forgotten, and so
+ * is an error; the offset counts on.  Nobody asks it for times meanwhile. */
 void reader_redirect(struct ferry_reader *reader, struct ferry_channel *chan);
 
 /**

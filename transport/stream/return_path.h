@@ -94,8 +94,8 @@ int return_path_get(struct ferry_reader *reader, struct return_path_message *mes
 /* Behind RECV_BITMAP: so many bytes for @pages, between their length and an end mark. */
 size_t return_path_bitmap_bytes(uint64_t pages);
 
-/* The bitmap behind a RECV_BITMAP about a block of @pages, into as many words as it needs; bits behind the last page are
- * clear.  Returns 0 or the reader's error. */
+/* The bitmap behind a RECV_BITMAP about a block of @pages, into as many words as it needs; bits behind the last page
+ * are clear.  Returns 0 or the reader's error. */
 int return_path_get_bitmap(struct ferry_reader *reader, uint64_t pages, uint64_t *words) FERRY_CHECK;
 
 const char *return_path_type_name(uint16_t type);
