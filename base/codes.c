@@ -298,9 +298,8 @@ static const struct ferry_code_info rows[] = {
       "The guest is at the destination; what it had not yet fetched is at the source. Who touches a missing page at "
       "the "
       "destination stops there until the two come together again, and the source must not start its old guest.",
-      "keep both processes, the source's has the only copy of some pages: by QMP, migrate-recover at the destination "
-      "and "
-      "migrate with resume at the source let them go on; with option postcopy-retry they do so by themselves" },
+      "keep both processes, and let them go on: option postcopy-retry, or QMP's migrate-recover and migrate with "
+      "resume" },
     { FERRY_E_POSTCOPY_ORDER, -EPROTO, "postcopy-order", "a command of postcopy came where it has no place",
       "Postcopy goes advise, discard, listen, running, end, in this order. The source, or what lies between, is broken "
       "or hostile.",

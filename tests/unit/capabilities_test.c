@@ -13,8 +13,9 @@
 
 static void the_wire_s_bits_are_frozen(void **state)
 {
-    static const char *const protocol[] = { "packet-v2",  "ack",       "sized-sections", "switchover-commit",
-                                            "error-text", "heartbeat", "large-batch",    "postcopy" };
+    static const char *const protocol[] = { "packet-v2",         "ack",        "sized-sections",
+                                            "switchover-commit", "error-text", "heartbeat",
+                                            "large-batch",       "postcopy",   "postcopy-resume" };
     static const char *const device[] = { "iterative", "switchover-ack", "postcopy-state" };
     struct ferry_capability_info info;
     unsigned i;
