@@ -27,7 +27,7 @@ static void the_wire_s_bits_are_frozen(void **state)
         assert_true(info.help[0]);
         assert_true(info.supported || !info.on);
     }
-    assert_int_equal(i, 8);
+    assert_int_equal(i, 9);
     for (i = 0; ferry_capabilities_query(FERRY_DEVICE_CAPABILITIES, i, &info); i++) {
         assert_true(i < sizeof(device) / sizeof(device[0]));
         assert_string_equal(info.name, device[i]);

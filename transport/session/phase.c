@@ -6,8 +6,9 @@
  *                  '--------'---------'--> failed
  *                  '--------'---------'--> cancelling -> cancelled | failed | completed (it came too late)
  *
- * Between active and device there is pre-switchover, where a word is waited for; it ends as active does.
  *      postcopy-paused -> [postcopy-recover-setup] -> postcopy-recover -> postcopy-active | postcopy-paused
+ *
+ * Between active and device there is pre-switchover, where a word is waited for; it ends as active does.
  */
 #include "phase.h"
 
