@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # plan_check.py - `ferry plan` before each of twenty migrations, and then the migration: how far off was it?
 #
-#      plan_check.py FERRY [ROWS]      ROWS: only the first so many
+#      plan_check.py FERRY [ROWS [FOLDER]]     ROWS: only the first so many; FOLDER: where plans and reports are kept
 #
 # Two network namespaces with tc's tbf between them are the link.  A total time counts as met within 20 %, a blackout
 # within a factor of 2; a "go" must converge and a "no" must not (within 3 rounds that say so).
@@ -14,6 +14,7 @@ import tempfile
 
 FERRY = sys.argv[1]
 ROWS = int(sys.argv[2]) if len(sys.argv) > 2 else None
+FOLDER = sys.argv[3] if len(sys.argv) > 3 else None
 HERE, THERE = "10.98.0.1", "10.98.0.2"
 PATIENCE = 120
 LIMIT = ("--downtime-limit", "300ms")
@@ -84,6 +85,13 @@ def load(path):
         return json.load(f)
 
 
+def keep(number, **reports):
+    if FOLDER:
+        os.makedirs(FOLDER, exist_ok=True)
+        with open(os.path.join(FOLDER, f"{number}.json"), "w", encoding="utf-8") as f:
+            json.dump(reports, f, indent=1)
+
+
 def row(link, case, folder):
     rate, guest, options = case
     plan, sent, received = (os.path.join(folder, name) for name in ("plan", "sent", "received"))
@@ -127,9 +135,11 @@ def main():
     print(f"{'link':8} {'guest':46} {'plan':3} {'it':8} {'total ms: plan, was, ratio':24} blackout ms: plan, was, ratio")
     try:
         with tempfile.TemporaryDirectory() as folder:
-            for case in CASES[:ROWS]:
+            for number, case in enumerate(CASES[:ROWS]):
                 try:
-                    line, *held = compare(case, *row(link, case, folder))
+                    plan, sent, received = row(link, case, folder)
+                    keep(number, case=case, plan=plan, sent=sent, received=received)
+                    line, *held = compare(case, plan, sent, received)
                 except (OSError, subprocess.TimeoutExpired, ValueError) as error:
                     failed += 1
                     print(f"{case[0]:8} {case[1][8:]:46} {error}", flush=True)

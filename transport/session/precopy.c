@@ -196,6 +196,11 @@ static uint64_t carried(const struct precopy *precopy, uint64_t wire_bytes)
     return pages * FERRY_PAGE_BYTES > wire_bytes ? pages * FERRY_PAGE_BYTES : wire_bytes;
 }
 
+void precopy_compare_anew(struct precopy *precopy)
+{
+    precopy->round.previous_pending_bytes = 0;
+}
+
 int precopy_end_round(struct precopy *precopy, uint64_t downtime_limit_ns, uint64_t device_bytes,
                       struct converge_figures *figures, struct converge_decision *decision, struct ferry_error *err)
 {

@@ -75,6 +75,9 @@ void precopy_hot_stats(const struct precopy *precopy, struct ferry_hot_stats *st
 /* Ask the trackers; pages become dirty again, and none waits any more.  *changed: how many were written. */
 int precopy_sync(struct precopy *precopy, uint64_t *changed, struct ferry_error *err);
 
+/* Rounds are of another kind from here on: what the one before left says nothing about the next. */
+void precopy_compare_anew(struct precopy *precopy);
+
 /* A round is over: sync, and what its figures say.  @device_bytes: state that goes over while the guest is stopped. */
 int precopy_end_round(struct precopy *precopy, uint64_t downtime_limit_ns, uint64_t device_bytes,
                       struct converge_figures *figures, struct converge_decision *decision, struct ferry_error *err);

@@ -205,9 +205,10 @@ static bool postcopy_due(const struct source *source)
     return source_postcopy_due(&source->postcopy, source->precopy.round.count, source->escalate.hopeless);
 }
 
-/* Everything dirty goes out, then the trackers are asked: what do the figures say?  1: broken off, to go on in another
- * way. */
-static int source_round(struct source *source, struct converge_decision *decision, struct ferry_error *err)
+/* Everything dirty goes out, then the trackers are asked: what do the figures say?  @arrives: not before the
+ * destination has all of it.  1: broken off, to go on in another way. */
+static int source_round(struct source *source, bool arrives, struct converge_decision *decision,
+                        struct ferry_error *err)
 {
     struct converge_figures figures;
     bool more;
@@ -224,7 +225,7 @@ static int source_round(struct source *source, struct converge_decision *decisio
             return 1;
     } while (ret == 0 && more);
     if (ret == 0)
-        ret = ferry_writer_flush(source->writer, err);
+        ret = arrives ? source_peer_catch_up(&source->peer, err) : ferry_writer_flush(source->writer, err);
     source->precopy.iterative_bytes = departure_pending(&source->departure);
     if (ret == 0)
         ret = precopy_end_round(&source->precopy, atomic_load(&source->session->downtime_limit_ns),
@@ -237,29 +238,33 @@ static int source_round(struct source *source, struct converge_decision *decisio
     return escalate_round(&source->escalate, &figures, decision, err);
 }
 
-/* Rounds, until what is left is worth stopping the guest for: that is decided once more after the destination has
- * caught up.  1: it is time for postcopy. */
+/* Rounds, until what is left is worth stopping the guest for.
+ *
+ *      put     |====|===|==|  dirty again: little                what was put stands in queues,
+ *      arrives  |========|=======|=====| ......                  and would arrive while the guest stands still
+ *
+ * So once the rest fits, a round lasts until all of it has arrived: only then is it known how much the guest writes in
+ * the time that the way takes, and nothing is in the way of the last pages.  1: it is time for postcopy. */
 static int source_iterate(struct source *source, struct ferry_error *err)
 {
     struct converge_decision decision;
-    bool caught_up = false, now = false;
+    bool arrives = false, now = false;
     int ret;
 
     for (;;) {
         if (postcopy_due(source))
             return 1;
-        ret = source_round(source, &decision, err);
+        ret = source_round(source, arrives, &decision, err);
         if (ret == 1)
             return 1;
-        if (ret == 0 && decision.verdict == FERRY_VERDICT_SWITCH && caught_up)
+        if (ret == 0 && decision.verdict == FERRY_VERDICT_SWITCH && arrives)
             ret = departure_may_switch(&source->departure, source_peer_acked(&source->peer), &now, err);
         if (ret < 0 || now)
             return ret;
-        caught_up = decision.verdict == FERRY_VERDICT_SWITCH;
-        if (caught_up)
-            ret = source_peer_catch_up(&source->peer, err);
-        if (ret < 0)
-            return ret;
+        if (arrives || source->precopy.round.fitting == 0)
+            continue;
+        arrives = true;
+        precopy_compare_anew(&source->precopy);
     }
 }
 
