@@ -301,6 +301,8 @@ int qmp_server_start(struct qmp_server *server, struct qmp_control *control, str
     }
     ret = -pthread_create(&server->thread, NULL, serve, server);
     server->runs = ret == 0;
+    if (server->runs)
+        pthread_setname_np(server->thread, "qmp"); /* so that its share can be looked at */
     return ret < 0 ? ferry_error_set(err, ret, "no thread for QMP: %s", strerror(-ret)) : 0;
 }
 
