@@ -118,7 +118,7 @@ static int ended(const json_t *answer)
         return EXIT_DONE;
     if (!strcmp(status, "failed") || !strcmp(status, "cancelled"))
         return EXIT_FAILED;
-    return strcmp(status, "uncertain") && strcmp(status, "postcopy-paused") ? -1 : EXIT_UNCERTAIN;
+    return strcmp(status, "uncertain") ? -1 : EXIT_UNCERTAIN;
 }
 
 int ctl_watch(struct qmp_client *client, int every_ms)

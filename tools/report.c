@@ -208,7 +208,7 @@ static uint64_t number(const json_t *object, const char *name)
 
 static enum ferry_phase phase_named(const char *name)
 {
-    for (int phase = FERRY_PHASE_NONE; name && phase <= FERRY_PHASE_PRE_SWITCHOVER; phase++)
+    for (int phase = FERRY_PHASE_NONE; name && phase <= FERRY_PHASE_POSTCOPY_RECOVER; phase++)
         if (!strcmp(name, ferry_phase_name((enum ferry_phase)phase)))
             return (enum ferry_phase)phase;
     return FERRY_PHASE_NONE;

@@ -46,6 +46,15 @@ static json_t *source_json(const struct ferry_postcopy_stats *stats)
                      (json_int_t)stats->prefetch_hits);
 }
 
+/* Of an interruption, where there was one: how often it went on, how long it was broken. */
+static void add_interruptions(json_t *object, bool is_source, const struct ferry_postcopy_stats *stats)
+{
+    json_object_set_new(object, "resumed", json_integer((json_int_t)stats->resumed));
+    json_object_set_new(object, "broken-time", json_real((double)(stats->broken_ns / 1000) / 1000));
+    if (is_source)
+        json_object_set_new(object, "resent-bytes", json_integer((json_int_t)(stats->resent_pages * FERRY_PAGE_BYTES)));
+}
+
 static json_t *threads_json(const struct ferry_postcopy_thread *threads, unsigned count)
 {
     json_t *list = json_array();
@@ -111,6 +120,9 @@ json_t *report_postcopy_add(json_t *object, bool is_source, const struct ferry_s
         json_object_set_new(object, "postcopy", destination_json(postcopy, threads, count));
         add_qemu_names(object, postcopy, threads, count);
     }
+    if (json_object_get(object, "postcopy")) {
+        add_interruptions(json_object_get(object, "postcopy"), is_source, postcopy);
+    }
     return object;
 }
 
@@ -145,7 +157,7 @@ static void print_latency(FILE *to, const char *label, const json_t *latency)
 void report_postcopy_print(FILE *to, const json_t *source, const json_t *destination)
 {
     const json_t *here = json_object_get(source, "postcopy"), *there = json_object_get(destination, "postcopy");
-    char a[TEXT_BYTES];
+    char a[TEXT_BYTES], b[TEXT_BYTES];
 
     if (here) {
         fprintf(to, LABEL "%s after the switch, %.0f requests, ", "postcopy",
@@ -153,6 +165,11 @@ void report_postcopy_print(FILE *to, const json_t *source, const json_t *destina
         fprintf(to, "%.0f neighbours sent along, %.0f of use\n", number(here, "prefetched-pages"),
                 number(here, "prefetch-hits"));
     }
+    if (number(here ? here : there, "resumed") > 0)
+        fprintf(to, LABEL "interrupted and resumed %.0f times, broken for %s in all; %s sent twice\n",
+                here ? "" : "postcopy", number(here ? here : there, "resumed"),
+                units_format_time(a, sizeof(a), (uint64_t)(number(here ? here : there, "broken-time") * 1e6)),
+                units_format_size(b, sizeof(b), (uint64_t)number(here, "resent-bytes")));
     if (there)
         fprintf(to, LABEL "%.0f pages followed, %.0f came twice; all threads waited for %s\n", here ? "" : "postcopy",
                 number(there, "received-pages"), number(there, "duplicates"), time_of(a, there, "all-blocked-us"));

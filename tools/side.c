@@ -249,8 +249,12 @@ int side_make_guest(struct side *side, int (*work)(void *side), struct ferry_err
 static int wait_work(void *opaque)
 {
     struct side *side = opaque;
+    int ret;
 
-    return ferry_session_wait(side->session, -1, &side->made.err);
+    do
+        ret = ferry_session_wait(side->session, -1, &side->made.err);
+    while (ret == -ENOTRECOVERABLE && side_qmp_await_resume(side));
+    return ret;
 }
 
 static void wait_tick(void *opaque)
@@ -278,6 +282,7 @@ static void wait_interrupt(void *opaque)
     struct side *side = opaque;
 
     side_say(side, "cancelling: %s", strsignal(await_signal(side->await)));
+    side_qmp_give_up(side);
     ferry_session_cancel(side->session);
 }
 
@@ -432,8 +437,10 @@ enum exit_status side_close(struct side *side, enum exit_status status)
 {
     static struct side *volatile kept; /* so that what is left behind is not taken for lost */
 
-    if (side->left_behind)
+    if (side->left_behind) {
+        side_qmp_leave(side);
         kept = side;
+    }
     if (kept != side)
         side_free(side);
     return status;

@@ -130,6 +130,25 @@ void side_qmp_detach(struct side *side, const struct ferry_error *err)
     qmp_control_detach(control_of(side), &side->report.stats, err);
 }
 
+bool side_qmp_await_resume(struct side *side)
+{
+    return control_of(side) && qmp_control_await_resume(control_of(side));
+}
+
+void side_qmp_give_up(struct side *side)
+{
+    if (control_of(side))
+        qmp_control_give_up(control_of(side));
+}
+
+void side_qmp_leave(struct side *side)
+{
+    if (!side->qmp)
+        return;
+    qmp_server_free(side->qmp->server);
+    side->qmp->server = NULL;
+}
+
 bool side_qmp_quits(const struct side *side)
 {
     return control_of(side) && qmp_control_quits(control_of(side));

@@ -36,6 +36,13 @@ void side_qmp_begin(struct side *side);
 void side_qmp_attach(struct side *side);
 void side_qmp_detach(struct side *side, const struct ferry_error *err);
 
+/* Its postcopy is paused: wait until a client tells it to go on.  False: nobody will, or can. */
+bool side_qmp_await_resume(struct side *side);
+void side_qmp_give_up(struct side *side);
+
+/* The process is about to end with all it has: clients hear what they were told, and no more. */
+void side_qmp_leave(struct side *side);
+
 /* Was the end asked for? */
 bool side_qmp_quits(const struct side *side);
 

@@ -3,7 +3,9 @@
 import ctypes
 import os
 import signal
+import socket
 import struct
+import threading
 
 import pki
 from ferry import DONE, FAILED, SIZE, UNCERTAIN, Case, guest, main, missing, run
@@ -34,6 +36,65 @@ def without_userfaultfd():
 
 # A round that takes so long that the guest has written meanwhile, however little of the processors it gets.
 AFTER_A_ROUND = ["--postcopy", "--postcopy-after-rounds", "1", "--max-bandwidth", "100MiB/s"]
+
+
+class Network:
+    """Between source and destination; all its connections can be cut at once, as a network would."""
+
+    def __init__(self, address):
+        self.there = address.rpartition(":")[0].partition(":")[2], int(address.rpartition(":")[2])
+        self.door = socket.create_server(("127.0.0.1", 0))
+        self.address = f"tcp:127.0.0.1:{self.door.getsockname()[1]}"
+        self.lock, self.ends, self.came = threading.Condition(), [], 0
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                pair = [self.door.accept()[0]]
+            except OSError:
+                return
+            pair.append(socket.create_connection(self.there))
+            for end in pair:
+                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            with self.lock:
+                self.ends += pair
+                self.came += 1
+                self.lock.notify_all()
+            for from_end, to_end in pair, pair[::-1]:
+                threading.Thread(target=self.carry, args=(from_end, to_end), daemon=True).start()
+
+    @staticmethod
+    def carry(from_end, to_end):
+        try:
+            while data := from_end.recv(65536):
+                to_end.sendall(data)
+            to_end.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
+    def cut(self):
+        """Returns how many connections there have been so far."""
+        with self.lock:
+            for end in self.ends:
+                try:
+                    end.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    pass
+                end.close()
+            self.ends.clear()
+            return self.came
+
+    def await_more(self, before):
+        with self.lock:
+            if not self.lock.wait_for(lambda: self.came > before, 60):
+                raise AssertionError("nobody came back")
+
+    def close(self):
+        self.door.shutdown(socket.SHUT_RDWR)
+        self.door.close()
+        self.cut()
 
 
 class Postcopy(Case):
@@ -168,6 +229,32 @@ class Postcopy(Case):
         self.assertEqual((status, report["status"]), (UNCERTAIN, "postcopy-paused"), send.words())
         self.assertEqual(report["error"]["code"], "postcopy-interrupted")
         self.assertFalse(report["guest"]["runs-here"])
+
+    def test_a_network_that_breaks_heals(self):
+        keys = pki.psk(self.path("keys.psk"))
+        both = ["--tls-creds", keys, "--postcopy-retry", "60s", "--channels", "2"]
+        recv = self.start("recv", "tcp:127.0.0.1:0", "--guest", "pattern", "--run-on", "100ms", *both)
+        network = Network(recv.wait_event("listening")["address"])
+        self.addCleanup(network.close)
+        send = self.send(network.address, *both, *AFTER_A_ROUND, "--max-postcopy-bandwidth", "1MiB/s",
+                         "--qmp", "unix:" + self.path("qmp"), spec=BUSY)
+        for side in send, recv:
+            side.wait_event("figures", status="postcopy-active")
+        before = network.cut()
+        network.await_more(before)
+        network.await_more(network.cut())
+        self.assertEqual(run("ctl", "unix:" + self.path("qmp"), "x-ferry-set-option", "name=max-postcopy-bandwidth",
+                             "value=unlimited")[0], DONE)
+        sent, received = self.assert_done(send), self.assert_done(recv)
+        self.assert_verified(received)
+        self.assertEqual((received["postcopy"]["missing-pages"], received["postcopy"]["duplicates"]), (0, 0))
+        self.assertEqual(received["postcopy"]["received-pages"], received["postcopy"]["discarded-pages"])
+        for report in sent, received:
+            self.assertIn(report["postcopy"]["resumed"], (1, 2))
+            self.assertGreater(report["postcopy"]["broken-time"], 0)
+        # What went and did not come went twice, and nothing else did.
+        self.assertLessEqual((sent["ram"]["normal"] + sent["ram"]["duplicate"] - received["ram"]["normal"] -
+                              received["ram"]["duplicate"]) * 4096, sent["postcopy"]["resent-bytes"])
 
     def test_the_demo(self):
         status, out, words = run("demo", "--guest", BUSY, "--postcopy", "--json", "-")

@@ -9,7 +9,7 @@ import tempfile
 import threading
 import time
 
-from ferry import DONE, FAILED, PATIENCE, USAGE, Case, guest, main, missing, run
+from ferry import DONE, FAILED, PATIENCE, UNCERTAIN, USAGE, Case, guest, main, missing, run
 
 HOSTILE = 200
 
@@ -222,6 +222,75 @@ class Qmp(Case):
         self.assertEqual(told, ["setup", "active", "STOP", "pre-switchover", "cancelling", "RESUME", "cancelled"])
         here.do("quit")
         source.end()
+
+    def ask_out_of_band(self, name, command, **arguments):
+        client = Client(self.path(name))
+        self.addCleanup(client.close)
+        client.do("qmp_capabilities", enable=["oob"])
+        client.say(json.dumps({"exec-oob": command, "arguments": arguments}))
+        return client.hear()
+
+    def test_a_postcopy_that_is_paused_goes_on(self):
+        source, destination = self.deferred(guest(dirty="100MiB/s"))
+        here, there = self.client("s"), self.client("d")
+        never = "migrate-pause is currently only supported during postcopy-active or postcopy-recover state"
+        self.assertEqual(here.ask("migrate-pause")["error"]["desc"], never)
+        for client in here, there:
+            client.do("migrate-set-capabilities", capabilities=[
+                {"capability": "postcopy-ram", "state": True}, {"capability": "events", "state": True}])
+        here.do("migrate-set-parameters", **{"max-postcopy-bandwidth": 1 << 20})
+        here.do("migrate", uri=self.listen(there))
+        here.do("migrate-start-postcopy")
+        self.wait_status(here, "postcopy-active")
+        self.wait_status(there, "postcopy-active")
+        self.assertEqual(self.ask_out_of_band("s", "migrate-pause"), {"return": {}})
+        self.wait_status(here, "postcopy-paused")
+        self.wait_status(there, "postcopy-paused")
+        self.assertIn("migration process in progress", here.ask("migrate", uri="tcp:127.0.0.1:1")["error"]["desc"])
+        self.assertEqual(there.ask("migrate-pause")["error"]["desc"], never)
+        self.assertEqual(here.do("migrate_cancel"), {})
+        uri = "unix:" + self.path("again")
+        self.assertEqual(here.ask("migrate-recover", uri=uri)["error"]["desc"],
+                         "Migrate recover can only be run when postcopy is paused.")
+        self.assertEqual(self.ask_out_of_band("d", "migrate-recover", uri=uri), {"return": {}})
+        self.assertEqual(there.ask("migrate-recover", uri="unix:" + self.path("third"))["error"]["desc"],
+                         "Migrate recovery is triggered already")
+        self.assertEqual(here.do("migrate", uri=uri, resume=True), {})
+        self.wait_status(here, "postcopy-active")
+        self.wait_status(there, "postcopy-active")
+        here.do("migrate-set-parameters", **{"max-postcopy-bandwidth": 0})
+        self.wait_status(here, "completed")
+        self.wait_status(there, "completed")
+        for client, steps in (here, ["postcopy-recover-setup"]), (there, []):
+            self.wait_told(client, "completed")
+            told = [event["data"]["status"] for event in client.events if event["event"] == "MIGRATION"]
+            self.assertEqual(told[told.index("postcopy-active"):],
+                             ["postcopy-active", "postcopy-paused", *steps, "postcopy-recover", "postcopy-active",
+                              "completed"])
+        self.assertEqual(here.ask("migrate", uri=uri, resume=True)["error"]["desc"],
+                         "Cannot resume if there is no paused migration")
+        here.do("quit")
+        there.do("quit")
+        self.assert_done(source)
+        received = self.assert_done(destination)
+        self.assert_verified(received)
+        self.assertEqual((received["postcopy"]["resumed"], received["postcopy"]["duplicates"]), (1, 0))
+
+    def test_a_postcopy_that_stays_paused_ends_with_quit(self):
+        options = os.environ.get("TSAN_OPTIONS", "") + " report_thread_leaks=0"
+        destination = self.start("recv", "tcp:127.0.0.1:0", "--guest", "pattern", "--qmp", f"unix:{self.path('d')}",
+                                 env={**os.environ, "TSAN_OPTIONS": options})
+        source = self.send(destination.wait_event("listening")["address"], "--qmp", f"unix:{self.path('s')}",
+                           "--postcopy", "now", "--max-postcopy-bandwidth", "1MiB/s")
+        destination.wait_event("figures", status="postcopy-active")
+        here, there = self.client("s"), self.client("d")
+        self.assertEqual(there.do("migrate-pause"), {})
+        self.wait_status(here, "postcopy-paused")
+        source.signal()
+        self.assertEqual(source.end()[0], UNCERTAIN)
+        there.do("quit")
+        status, report = destination.end()
+        self.assertEqual((status, report["status"]), (UNCERTAIN, "postcopy-paused"))
 
     def test_a_migration_with_an_address_is_watched(self):
         destination, address = self.receive()

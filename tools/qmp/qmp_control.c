@@ -127,6 +127,28 @@ bool qmp_control_quits(struct qmp_control *control)
     return quit;
 }
 
+bool qmp_control_await_resume(struct qmp_control *control)
+{
+    struct qmp_migration *migration = &control->migration;
+    bool resumed;
+
+    pthread_mutex_lock(&control->lock);
+    while (!migration->resumed && !migration->given_up && !control->quit)
+        pthread_cond_wait(&control->changed, &control->lock);
+    resumed = migration->resumed && !control->quit;
+    migration->resumed = false;
+    pthread_mutex_unlock(&control->lock);
+    return resumed;
+}
+
+void qmp_control_give_up(struct qmp_control *control)
+{
+    pthread_mutex_lock(&control->lock);
+    control->migration.given_up = true;
+    pthread_cond_broadcast(&control->changed);
+    pthread_mutex_unlock(&control->lock);
+}
+
 void qmp_control_ask(struct qmp_control *control)
 {
     struct qmp_migration *migration = &control->migration;
@@ -135,12 +157,14 @@ void qmp_control_ask(struct qmp_control *control)
     migration->wanted = true;
     migration->cancel = false;
     migration->postcopy = false;
+    migration->resumed = migration->given_up = false;
     migration->began = true;
     memset(&migration->stats, 0, sizeof(migration->stats));
     memset(&migration->error, 0, sizeof(migration->error));
     migration->count = 0;
     control->told.status = NULL;
     control->told.passes = 0;
+    control->told.resumed = 0;
     qmp_control_tell_status(control, ferry_phase_name(FERRY_PHASE_SETUP));
     pthread_cond_broadcast(&control->changed);
 }

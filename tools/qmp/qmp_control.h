@@ -42,6 +42,8 @@ struct qmp_migration {
     bool wanted; /* asked for, and not yet seen by the main thread */
     bool cancel;
     bool postcopy;                   /* to begin as soon as there is a session */
+    bool resumed;                    /* an interrupted postcopy was told to go on: the main thread waits for that */
+    bool given_up;                   /* ... and is to wait no more */
     bool began;                      /* at a destination: a second one is refused */
     char *uri;                       /* owned */
     char *address;                   /* where it listens; owned */
@@ -57,7 +59,8 @@ struct qmp_migration {
 struct qmp_told {
     const char *status;
     uint64_t passes;
-    bool stopped; /* the guest stands still */
+    uint64_t resumed; /* how often an interrupted postcopy went on */
+    bool stopped;     /* the guest stands still */
 };
 
 struct qmp_control {
@@ -94,6 +97,12 @@ const char *qmp_control_take(struct qmp_control *control, struct ferry_options *
  * that never came to be is detached all the same; the second time is harmless.  @control may be NULL. */
 void qmp_control_attach(struct qmp_control *control, struct ferry_session *session);
 void qmp_control_detach(struct qmp_control *control, const struct ferry_stats *stats, const struct ferry_error *err);
+
+/* Main thread: the session's postcopy is paused.  Wait until a client tells it to go on; false: nobody will. */
+bool qmp_control_await_resume(struct qmp_control *control);
+
+/* That is waited for no more.  Thread: any. */
+void qmp_control_give_up(struct qmp_control *control);
 
 /* Main thread: a migration begins without having been asked for. */
 void qmp_control_begin(struct qmp_control *control);

@@ -4,7 +4,7 @@
  *      commands      setup, cancelling
  *      notices       active, pre-switchover, device; whether the guest runs
  *      main thread   how it ended
- *      a look, 20 times a second: the number of rounds, postcopy
+ *      a look, 20 times a second: the number of rounds, postcopy, its interruptions
  */
 #include "qmp_control.h"
 
@@ -51,6 +51,31 @@ static void tell_passes(struct qmp_control *control, uint64_t rounds)
     }
 }
 
+static bool is_postcopy(enum ferry_phase phase)
+{
+    return phase == FERRY_PHASE_POSTCOPY_ACTIVE || phase == FERRY_PHASE_POSTCOPY_PAUSED ||
+           phase == FERRY_PHASE_POSTCOPY_RECOVER_SETUP || phase == FERRY_PHASE_POSTCOPY_RECOVER;
+}
+
+/* It may have been paused, and gone on, between two looks: each step is told once and in its order. */
+static void tell_resumed(struct qmp_control *control, uint64_t resumed)
+{
+    static const enum ferry_phase steps[] = { FERRY_PHASE_POSTCOPY_PAUSED, FERRY_PHASE_POSTCOPY_RECOVER_SETUP,
+                                              FERRY_PHASE_POSTCOPY_RECOVER, FERRY_PHASE_POSTCOPY_ACTIVE };
+    const unsigned count = sizeof(steps) / sizeof(steps[0]);
+
+    for (; control->told.resumed < resumed; control->told.resumed++) {
+        unsigned next = 0;
+
+        for (unsigned i = 0; control->told.status && i + 1 < count; i++)
+            if (!strcmp(control->told.status, ferry_phase_name(steps[i])))
+                next = i + 1;
+        for (; next < count; next++)
+            if (steps[next] != FERRY_PHASE_POSTCOPY_RECOVER_SETUP || control->terms.is_source)
+                qmp_control_tell_status(control, ferry_phase_name(steps[next]));
+    }
+}
+
 static void look(struct qmp_control *control)
 {
     struct ferry_stats stats;
@@ -58,7 +83,8 @@ static void look(struct qmp_control *control)
     ferry_session_stats(control->migration.session, &stats);
     if (control->terms.is_source)
         tell_passes(control, stats.ram.rounds);
-    if (stats.phase == FERRY_PHASE_POSTCOPY_ACTIVE || stats.phase == FERRY_PHASE_POSTCOPY_PAUSED)
+    tell_resumed(control, stats.postcopy.resumed);
+    if (is_postcopy(stats.phase))
         qmp_control_tell_status(control, ferry_phase_name(stats.phase));
 }
 
@@ -116,6 +142,7 @@ static void note_end(struct qmp_control *control, const struct ferry_stats *stat
         migration->stats.phase = migration->cancel ? FERRY_PHASE_CANCELLED : FERRY_PHASE_FAILED;
     if (control->terms.is_source)
         tell_passes(control, stats->ram.rounds);
+    tell_resumed(control, stats->postcopy.resumed);
     qmp_control_tell_status(control, ferry_phase_name(migration->stats.phase));
 }
 

@@ -19,7 +19,25 @@ static json_t *fail(struct ferry_error *err, int errnum, const char *text)
 static bool has_left(enum ferry_phase phase)
 {
     return phase == FERRY_PHASE_COMPLETED || phase == FERRY_PHASE_UNCERTAIN || phase == FERRY_PHASE_POSTCOPY_ACTIVE ||
-           phase == FERRY_PHASE_POSTCOPY_PAUSED;
+           phase == FERRY_PHASE_POSTCOPY_PAUSED || phase == FERRY_PHASE_POSTCOPY_RECOVER_SETUP ||
+           phase == FERRY_PHASE_POSTCOPY_RECOVER;
+}
+
+/* A postcopy that is paused was told to go on: who waits for it waits for its session again. */
+static void note_resumed(struct qmp_control *control)
+{
+    control->migration.resumed = true;
+    pthread_cond_broadcast(&control->changed);
+}
+
+static json_t *resume(struct qmp_control *control, const char *uri, struct ferry_error *err)
+{
+    if (!control->terms.is_source || qmp_query_phase(control) != FERRY_PHASE_POSTCOPY_PAUSED)
+        return fail(err, -EINVAL, "Cannot resume if there is no paused migration");
+    if (ferry_session_resume(control->migration.session, uri, err) < 0)
+        return NULL;
+    note_resumed(control);
+    return json_object();
 }
 
 static int may_migrate(const struct qmp_control *control, struct ferry_error *err)
@@ -39,13 +57,16 @@ static int may_migrate(const struct qmp_control *control, struct ferry_error *er
 
 static json_t *migrate(struct qmp_control *control, json_t *arguments, struct ferry_error *err)
 {
-    char *uri;
+    char *uri = qmp_address_uri(arguments, err);
 
-    if (json_is_true(json_object_get(arguments, "resume")))
-        return fail(err, -ENOTSUP, "Cannot resume: this release of Ferry does not");
-    uri = qmp_address_uri(arguments, err);
     if (!uri)
         return NULL;
+    if (json_is_true(json_object_get(arguments, "resume"))) {
+        json_t *answer = resume(control, uri, err);
+
+        free(uri);
+        return answer;
+    }
     if (may_migrate(control, err) < 0) {
         free(uri);
         return NULL;
@@ -63,6 +84,17 @@ static bool is_encrypted(const struct qmp_control *control)
     return ferry_options_get(control->options, "tls-creds", creds, sizeof(creds), NULL) == 0 && creds[0];
 }
 
+/* Off this host it listens only with TLS, or where that was asked for. */
+static struct ferry_listener *listen_at(const struct qmp_control *control, const char *uri, struct ferry_error *err)
+{
+    struct ferry_listener *listener = ferry_listener_open(uri, err);
+
+    if (!listener || control->terms.insecure || is_encrypted(control) || exposed_refuse(listener, err) >= 0)
+        return listener;
+    ferry_listener_free(listener);
+    return NULL;
+}
+
 static json_t *migrate_incoming(struct qmp_control *control, json_t *arguments, struct ferry_error *err)
 {
     struct qmp_migration *migration = &control->migration;
@@ -75,12 +107,7 @@ static json_t *migrate_incoming(struct qmp_control *control, json_t *arguments, 
     else if (migration->began || !control->terms.deferred)
         fail(err, -EBUSY, "The incoming migration has already been started");
     else
-        migration->listener = ferry_listener_open(uri, err);
-    if (migration->listener && !control->terms.insecure && !is_encrypted(control) &&
-        exposed_refuse(migration->listener, err) < 0) {
-        ferry_listener_free(migration->listener);
-        migration->listener = NULL;
-    }
+        migration->listener = listen_at(control, uri, err);
     if (err->errnum) {
         free(uri);
         return NULL;
@@ -93,7 +120,10 @@ static json_t *migrate_incoming(struct qmp_control *control, json_t *arguments, 
 
 static json_t *migrate_cancel(struct qmp_control *control, json_t *arguments, struct ferry_error *err)
 {
-    if (qmp_control_is_under_way(control)) {
+    enum ferry_phase phase = qmp_query_phase(control);
+    bool paused = has_left(phase) && phase != FERRY_PHASE_POSTCOPY_ACTIVE; /* it stays so */
+
+    if (qmp_control_is_under_way(control) && !paused) {
         control->migration.cancel = true;
         qmp_control_tell_status(control, ferry_phase_name(FERRY_PHASE_CANCELLING));
     }
@@ -161,13 +191,36 @@ static json_t *migrate_start_postcopy(struct qmp_control *control, json_t *argum
 
 static json_t *migrate_pause(struct qmp_control *control, json_t *arguments, struct ferry_error *err)
 {
+    if (control->migration.session && ferry_session_pause(control->migration.session, NULL) == 0)
+        return json_object();
     return fail(err, -ENOTSUP,
                 "migrate-pause is currently only supported during postcopy-active or postcopy-recover state");
 }
 
 static json_t *migrate_recover(struct qmp_control *control, json_t *arguments, struct ferry_error *err)
 {
-    return fail(err, -ENOTSUP, "Migrate recover can only be run when postcopy is paused.");
+    struct qmp_migration *migration = &control->migration;
+    const char *uri = json_string_value(json_object_get(arguments, "uri"));
+    struct ferry_listener *listener;
+    char *address;
+    int ret;
+
+    if (control->terms.is_source || qmp_query_phase(control) != FERRY_PHASE_POSTCOPY_PAUSED)
+        return fail(err, -ENOTSUP, "Migrate recover can only be run when postcopy is paused.");
+    listener = listen_at(control, uri, err);
+    if (!listener)
+        return NULL;
+    address = strdup(ferry_listener_address(listener));
+    ret = ferry_session_recover(migration->session, listener, err);
+    if (ret < 0) {
+        ferry_listener_free(listener);
+        free(address);
+        return ret == -EBUSY ? fail(err, ret, "Migrate recovery is triggered already") : NULL;
+    }
+    free(migration->address);
+    migration->address = address;
+    note_resumed(control);
+    return json_object();
 }
 
 static json_t *quit(struct qmp_control *control, json_t *arguments, struct ferry_error *err)

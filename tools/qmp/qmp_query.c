@@ -79,7 +79,8 @@ static json_t *ram_json(const struct view *view)
 
 static bool is_postcopy(enum ferry_phase phase)
 {
-    return phase == FERRY_PHASE_POSTCOPY_ACTIVE || phase == FERRY_PHASE_POSTCOPY_PAUSED;
+    return phase == FERRY_PHASE_POSTCOPY_ACTIVE || phase == FERRY_PHASE_POSTCOPY_PAUSED ||
+           phase == FERRY_PHASE_POSTCOPY_RECOVER_SETUP || phase == FERRY_PHASE_POSTCOPY_RECOVER;
 }
 
 /* QEMU tells these while pages move and when they have; else the status alone. */
@@ -121,7 +122,7 @@ static enum ferry_phase phase_named(const char *name)
 {
     int phase = FERRY_PHASE_NONE;
 
-    while (name && phase < FERRY_PHASE_PRE_SWITCHOVER && strcmp(name, ferry_phase_name((enum ferry_phase)phase)))
+    while (name && phase < FERRY_PHASE_POSTCOPY_RECOVER && strcmp(name, ferry_phase_name((enum ferry_phase)phase)))
         phase++;
     return (enum ferry_phase)phase;
 }
