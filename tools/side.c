@@ -144,8 +144,8 @@ static int set_up(struct side *side, struct ferry_error *err)
 
 static void side_free(struct side *side)
 {
+    ferry_session_free(side->session); /* what is told at its end is told to clients, too */
     side_qmp_free(side->qmp);
-    ferry_session_free(side->session);
     ferry_listener_free(side->listener);
     bench_guest_free(side->guest);
     if (side->to.json && side->to.json != stdout)
