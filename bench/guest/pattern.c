@@ -328,7 +328,8 @@ static int make_device(struct pattern *p, struct ferry_error *err)
     const struct guest_spec *spec = &p->state.spec;
     const struct vfio_sim_config config = { .memory_bytes = spec->vfio_bytes,
                                             .bytes_per_sec = spec->vfio_bytes ? DEVICE_BYTES_PER_SEC : 0,
-                                            .seed = content_hash(spec->seed) };
+                                            .seed = content_hash(spec->seed),
+                                            .still = spec->vfio_still };
 
     p->vfio = vfio_sim_new(&config, &p->device_findings, err);
     return p->vfio ? vfio_sim_add_to(p->vfio, p->ferry, err) : -ENOMEM;

@@ -78,6 +78,7 @@ static const struct spec_row rows[] = {
     ROW("zero", ROW_PERCENT, zero_percent),
     ROW("untouched", ROW_SIZE, untouched_bytes),
     ROW("vfio", ROW_SIZE, vfio_bytes),
+    ROW("vfio-still", ROW_CHOICE, vfio_still, .choices = switches),
     ROW("content", ROW_CHOICE, content, .choices = contents),
     ROW("threads", ROW_U32, threads),
     ROW("beats", ROW_U32, beats),

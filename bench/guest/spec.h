@@ -8,13 +8,16 @@
  *     hot=25%                   which part that is; implies pattern=hot
  *     hot-share=100%            how many writes go there; the others go everywhere else; pattern guests only
  *     burst=100ms pause=400ms   how long it writes, and how long it does not; imply pattern=bursts
- *     trace=FILE                replay which pages were written when (trace.h); implies pattern=trace; pattern guests
- * only zero=0%                   share of pages that hold zeros untouched=0               more memory, which is never
- * touched at all content=random            or text, or mixed vfio=0                    a simulated device with so much
- * memory of its own; pattern guests only beats=10000               of its heart, a second; pattern guests only reads=0
- * how fast it reads, all over: as dirty; pattern guests only threads=1 seed=1 huge=on  writers; what makes one guest
- * differ from another; transparent huge pages dirty-log=bitmap          kvm only: how written pages are found; or ring,
- * or uffd
+ *     trace=FILE                replay which pages were written when (trace.h); implies pattern=trace; pattern only
+ *     zero=0%                   share of pages that hold zeros
+ *     untouched=0               more memory, which is never touched at all
+ *     content=random            or text, or mixed
+ *     vfio=0                    a simulated device with so much memory of its own; pattern guests only
+ *     vfio-still=off            on: that memory is read only while the guest stands still
+ *     beats=10000               of its heart, a second; pattern guests only
+ *     reads=0                   how fast it reads, all over: as dirty; pattern guests only
+ *     threads=1 seed=1 huge=on  writers; what makes one guest differ from another; transparent huge pages
+ *     dirty-log=bitmap          kvm only: how written pages are found; or ring, or uffd
  */
 #ifndef BENCH_SPEC_H
 #define BENCH_SPEC_H
@@ -77,6 +80,7 @@ struct guest_spec {
     uint8_t content;   /* enum spec_content */
     uint8_t dirty_log; /* enum spec_dirty_log */
     bool huge;
+    bool vfio_still;              /* not in the device state: its memory is read only while it stands still */
     bool sized;                   /* not in the device state: size was given */
     char trace[SPEC_TRACE_BYTES]; /* not in the device state: a file of the source; empty: none */
 };

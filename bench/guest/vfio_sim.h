@@ -34,6 +34,7 @@ struct vfio_sim_config {
     uint64_t bytes_per_sec; /* that it writes, of both memories together, at most VFIO_RATE_MAX; 0: none */
     uint64_t seed;
     bool postcopy; /* it says that it can go on after the switch */
+    bool still;    /* its memory can be read only while it stands still */
 };
 
 struct vfio_sim_figures {

@@ -5,8 +5,11 @@
  *      PART    | INITIAL: be32 offset, bytes | ... | PAGE: be32 number, 4096 bytes | ...
  *      END     | PAGE | ... | STATE: be64 length, 16 bytes XXH3-128, model id | BLOB: bytes | ...
  *
- * Each piece is a chunk (ferry/iterative.h) whose first byte says what it is; numbers are never reused.  The blob is
- * the device's own business; nobody looks into it before its digest is right, and nothing in it is believed then.
+ *      pieces on page channels    be32 number, 4096 bytes | ...      pages that are dirty when it stands still
+ *
+ * Each piece of a section is a chunk (ferry/iterative.h) whose first byte says what it is; numbers are never reused.
+ * The blob is the device's own business; nobody looks into it before its digest is right, and nothing in it is believed
+ * then.
  *
  *      blob    be64 random  be64 writes  be32 generation of each page, memory then DMA
  */
@@ -31,6 +34,8 @@ enum vfio_piece {
 #define BLOB_PIECE   (32u << 10)
 #define CHUNK_ROOM   (1 + BLOB_PIECE)
 #define INITIAL_STEP 4096u
+#define PART_PAGE    (4 + FERRY_PAGE_BYTES)
+#define PART_PAGES   (FERRY_PART_MAX / PART_PAGE)
 
 /* ---- source ------------------------------------------------------------------------------------------------------ */
 
@@ -119,7 +124,7 @@ static int save_iterate(void *opaque, struct ferry_writer *writer, uint64_t budg
 {
     struct vfio_sim *sim = opaque;
     uint64_t until = ferry_writer_offset(writer) + budget_bytes;
-    bool more = true;
+    bool more = !sim->config.still;
 
     while (sim->initial_sent < VFIO_INITIAL_BYTES && ferry_writer_offset(writer) < until)
         put_initial(sim, writer);
@@ -161,6 +166,25 @@ static void put_blob(struct ferry_writer *writer, const uint8_t *blob, uint64_t 
         blob += part;
         bytes -= part;
     }
+}
+
+/* Who gets a page has it alone, and nothing writes it any more. */
+static ssize_t take_part(void *opaque, void *to, struct ferry_error *err)
+{
+    struct vfio_sim *sim = opaque;
+    uint64_t page[PART_PAGES];
+    unsigned count = 0;
+    uint8_t *at = to;
+
+    pthread_mutex_lock(&sim->lock);
+    while (count < PART_PAGES && vfio_area_take(&sim->memory, &page[count]))
+        count++;
+    pthread_mutex_unlock(&sim->lock);
+    for (unsigned i = 0; i < count; i++, at += PART_PAGE) {
+        store_be32(at, (uint32_t)page[i]);
+        memcpy(at + 4, sim->memory.map.host + page[i] * FERRY_PAGE_BYTES, FERRY_PAGE_BYTES);
+    }
+    return count * PART_PAGE;
 }
 
 static int save_complete(void *opaque, struct ferry_writer *writer, struct ferry_error *err)
@@ -331,6 +355,25 @@ static int load_state(void *opaque, struct ferry_reader *reader, uint32_t versio
     return bytes < 0 ? ferry_reader_status(reader, err) : 0;
 }
 
+/* Its memory is made by START, and does not change before END. */
+static int load_part(void *opaque, const void *data, size_t bytes, struct ferry_error *err)
+{
+    struct vfio_sim *sim = opaque;
+    enum vfio_state now;
+    int ret = 0;
+
+    pthread_mutex_lock(&sim->lock);
+    now = sim->state;
+    pthread_mutex_unlock(&sim->lock);
+    if (now != VFIO_RESUMING)
+        return ferry_error_set(err, -EINVAL, "state comes while it is %s", vfio_state_name(now));
+    if (bytes % PART_PAGE)
+        return ferry_error_set(err, -EPROTO, "a piece of %zu bytes, which is no number of pages", bytes);
+    for (const uint8_t *at = data; ret == 0 && bytes > 0; at += PART_PAGE, bytes -= PART_PAGE)
+        ret = get_page(sim, at, PART_PAGE, err);
+    return ret;
+}
+
 static bool switchover_ready(void *opaque)
 {
     return ((struct vfio_sim *)opaque)->arrival.initial_bytes == VFIO_INITIAL_BYTES;
@@ -357,6 +400,11 @@ const struct ferry_iterative_ops vfio_sim_ops = {
               .complete_precopy = save_complete,
               .has_postcopy = has_postcopy,
               .complete_postcopy = save_complete,
-              .resume = save_resume },
-    .load = { .setup = load_setup, .state = load_state, .switchover_ready = switchover_ready, .cleanup = load_cleanup },
+              .resume = save_resume,
+              .take_part = take_part },
+    .load = { .setup = load_setup,
+              .state = load_state,
+              .switchover_ready = switchover_ready,
+              .cleanup = load_cleanup,
+              .part = load_part },
 };

@@ -12,8 +12,8 @@
  * that follows tells whether it did.  Chunks (below) make that easy.  A device may have described state besides
  * (ferry_guest_add_device()): it is sent after the END sections, and names need not differ from those here.
  *
- * Threads: all calls come from the session's own thread, one at a time.  They may not re-enter the session, and should
- * return within some 10 ms, as a cancel waits for them.
+ * Threads: all calls but those of pieces (take_part, part) come from the session's own thread, one at a time.  They may
+ * not re-enter the session, and should return within some 10 ms, as a cancel waits for them.
  */
 #ifndef FERRY_ITERATIVE_H
 #define FERRY_ITERATIVE_H
@@ -24,6 +24,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 FERRY_BEGIN_DECLS
 
@@ -57,6 +58,11 @@ enum ferry_pending_how {
  *        described state, whose pre_save comes before.  Only called by a migration that goes over to postcopy.
  * @resume: a lost connection was replaced in postcopy: what the destination never confirmed is pending again
  * @cleanup: the migration is over, well or not; called once for each successful or failed @setup
+ * @take_part: the guest stands still, and some of what @complete_precopy would put may go over page channels instead,
+ *        on several threads at once: copy the next piece to @to, which has room for FERRY_PART_MAX bytes.  Returns how
+ *        many bytes it has, 0 when nothing of that kind is left.  Pieces arrive in any order, and all of them before
+ *        END, which says the rest.  Only where both sides have capability `device-parts`; who has it in a version has
+ *        load.part in that version, too.  NULL: all goes by @complete_precopy.  Thread: several of the session's.
  */
 struct ferry_iterative_save_ops {
     int (*setup)(void *opaque, struct ferry_writer *writer, struct ferry_error *err);
@@ -67,6 +73,7 @@ struct ferry_iterative_save_ops {
     int (*complete_postcopy)(void *opaque, struct ferry_writer *writer, struct ferry_error *err);
     int (*resume)(void *opaque, struct ferry_error *err);
     void (*cleanup)(void *opaque); /* may be NULL */
+    ssize_t (*take_part)(void *opaque, void *to, struct ferry_error *err);
 };
 
 /**
@@ -80,12 +87,16 @@ struct ferry_iterative_save_ops {
  * @switchover_ready: whether the initial data, without which a switch would take long, is there.  The source is told
  *        when all devices that have this function say true.  Asked after each of the device's sections.
  * @cleanup: the migration is over, well or not; called once for each successful or failed @setup; may be NULL
+ * @part: a piece that take_part has made, 1 to FERRY_PART_MAX bytes, of a device that has had its START and not its
+ * END; the peer is not to be believed here, either.  A failure ends the migration.  NULL: none may come.  Thread:
+ *        several of the session's at once, but never while @state runs.
  */
 struct ferry_iterative_load_ops {
     int (*setup)(void *opaque, struct ferry_error *err);
     int (*state)(void *opaque, struct ferry_reader *reader, uint32_t version, struct ferry_error *err);
     bool (*switchover_ready)(void *opaque);
     void (*cleanup)(void *opaque);
+    int (*part)(void *opaque, const void *data, size_t bytes, struct ferry_error *err);
 };
 
 /**
@@ -102,6 +113,9 @@ struct ferry_iterative_ops {
 
 /* How many iterative devices a guest can have. */
 #define FERRY_ITERATIVE_MAX 64
+
+/* The most that one piece of state on a page channel may hold: save.take_part, load.part. */
+#define FERRY_PART_MAX (256u << 10)
 
 /**
  * ferry_guest_add_iterative() - a device that sends its state in rounds

@@ -94,6 +94,26 @@ class Demo(Case):
         self.assertTrue(report["source"]["tracker"].endswith("+vfio-sim"), report["source"]["tracker"])
         self.assertIn("switchover-ack", report["source"]["peer"]["capabilities"])
 
+    def still(self, channels):
+        """A device whose memory can be read only while it stands still."""
+        spec = guest("32MiB", "10MiB/s", ",vfio=16MiB,vfio-still=on")
+        status, out, err = run("demo", "--guest", spec, "--run-on", "20ms", "--channels", str(channels),
+                               "--downtime-limit", "20s", "--json", "-")
+        self.assertEqual(status, DONE, err)
+        report = json.loads(out)
+        self.assertEqual((report["verify"]["mismatched"], report["verify"]["lost-writes"]), (0, 0))
+        self.assertGreaterEqual(report["vfio"]["transferred"], 16 << 20)
+        self.assertEqual(report["destination"]["vfio"], report["vfio"])
+        return report
+
+    def test_pieces_of_a_device_go_over_page_channels(self):
+        report = self.still(2)
+        self.assertIn("device-parts", report["source"]["peer"]["capabilities"])
+        self.assertLess(report["channels"][0]["bytes"], 4 << 20)
+
+    def test_a_device_goes_whole_where_there_are_none(self):
+        self.assertGreater(self.still(0)["channels"][0]["bytes"], 48 << 20)
+
     def test_over_unix_with_settings(self):
         status, out, err = run("demo", "--guest", guest(), "--run-on", "20ms", "--via", "unix", "--downtime-limit",
                                "50ms", "--tracker=uffd-sync", "--json=-")

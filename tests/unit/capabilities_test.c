@@ -16,7 +16,7 @@ static void the_wire_s_bits_are_frozen(void **state)
     static const char *const protocol[] = { "packet-v2",         "ack",        "sized-sections",
                                             "switchover-commit", "error-text", "heartbeat",
                                             "large-batch",       "postcopy",   "postcopy-resume" };
-    static const char *const device[] = { "iterative", "switchover-ack", "postcopy-state" };
+    static const char *const device[] = { "iterative", "switchover-ack", "postcopy-state", "device-parts" };
     struct ferry_capability_info info;
     unsigned i;
 
@@ -34,7 +34,7 @@ static void the_wire_s_bits_are_frozen(void **state)
         assert_int_equal(info.bit, UINT64_C(1) << i);
         assert_true(info.supported || !info.on);
     }
-    assert_int_equal(i, 3);
+    assert_int_equal(i, 4);
     assert_false(ferry_capabilities_query(FERRY_DEVICE_CAPABILITIES, ~0u, &info));
 }
 

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 void page_receiver_init(struct page_receiver *receiver, struct ferry_channel *chan, const struct ram_map *map,
@@ -14,6 +15,7 @@ void page_receiver_init(struct page_receiver *receiver, struct ferry_channel *ch
     receiver->suspects = suspects;
     receiver->terms = *terms;
     receiver->once = false;
+    receiver->part = NULL;
     receiver->sequence = 0;
     receiver->round = 0;
     packet_reader_init(&receiver->reader, chan, terms->format, map);
@@ -26,6 +28,7 @@ void page_receiver_init(struct page_receiver *receiver, struct ferry_channel *ch
 void page_receiver_clear(struct page_receiver *receiver)
 {
     page_decoder_clear(&receiver->decoder);
+    free(receiver->part);
     ferry_channel_unref(receiver->chan);
     pthread_mutex_destroy(&receiver->lock);
 }
@@ -45,6 +48,8 @@ static void count(struct page_receiver *receiver)
     pthread_mutex_lock(&receiver->lock);
     figures->bytes = receiver->reader.offset;
     figures->packets++;
+    if (packet->kind == PACKET_DEVICE)
+        figures->part_bytes += packet->payload_bytes;
     if (packet->kind == PACKET_PAGES) {
         figures->content_pages += packet->content_pages;
         figures->zero_pages += packet->zero_pages;
@@ -231,6 +236,24 @@ static int take_pages(struct page_receiver *receiver, struct ferry_error *err)
     return ret < 0 ? packet_reader_fail(&receiver->reader, ret, err) : 0;
 }
 
+/* A piece of a device's state, read whole before anybody looks at it. */
+static int take_part(struct page_receiver *receiver, struct ferry_error *err)
+{
+    struct iovec iov[2] = { { .iov_len = receiver->packet.payload_bytes } };
+    int ret;
+
+    if (!receiver->part)
+        receiver->part = malloc(PAGE_PART_MAX_BYTES);
+    if (!receiver->part)
+        return ferry_error_set(err, -ENOMEM, "no memory for the state of devices");
+    iov[0].iov_base = receiver->part;
+    ret = packet_reader_payload(&receiver->reader, iov, 1, err);
+    if (ret < 0)
+        return ret;
+    ret = page_part_open(receiver->terms.parts, &receiver->packet, receiver->part, err);
+    return ret < 0 ? packet_reader_fail(&receiver->reader, ret, err) : 0;
+}
+
 /* ---- packet by packet ------------------------------------------------------------------------------------------ */
 
 static int stream_end(const struct page_receiver *receiver, struct ferry_error *err)
@@ -248,9 +271,11 @@ static int check(struct page_receiver *receiver, struct ferry_error *err)
 
     if (ret == 0 && packet->kind == PACKET_PAGES)
         ret = about_block(packet, check_pages(receiver, err), err);
-    if (ret == 0 && packet->kind == PACKET_DEVICE)
+    if (ret == 0 && packet->kind == PACKET_DEVICE && (!receiver->terms.parts || receiver->once))
         ret = ferry_error_set_code(err, FERRY_E_UNKNOWN_COMMAND, -ENOTSUP,
                                    "state of device '%s', which page channels do not carry here", packet->device);
+    else if (ret == 0 && packet->kind == PACKET_DEVICE)
+        ret = page_part_check(packet, err);
     return ret < 0 ? packet_reader_fail(&receiver->reader, ret, err) : 0;
 }
 
@@ -265,6 +290,8 @@ int page_receiver_next(struct page_receiver *receiver, struct ferry_error *err)
         ret = check(receiver, err);
     if (ret == 0 && packet->kind == PACKET_PAGES)
         ret = take_pages(receiver, err);
+    else if (ret == 0 && packet->kind == PACKET_DEVICE)
+        ret = take_part(receiver, err);
     if (ret < 0)
         return ret;
     count(receiver);

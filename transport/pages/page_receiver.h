@@ -28,6 +28,7 @@ struct page_receiver {
     struct packet packet;
     struct iovec pieces[BATCH_PAGES_MAX]; /* of the packet's content, where the placer wants it */
     int pieces_count;
+    uint8_t *part; /* owned; a piece of a device's state; NULL before the first */
 
     pthread_mutex_t lock; /* a leaf; guards figures */
     struct page_figures figures;

@@ -7,6 +7,7 @@
 #include "writer.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* So many zero pages may wait for company before they are flushed: the other end has something to do with them. */
@@ -42,6 +43,7 @@ void page_sender_clear(struct page_sender *sender)
 {
     ferry_writer_free(sender->writer);
     page_encoder_clear(&sender->encoder);
+    free(sender->part);
     ferry_channel_unref(sender->chan);
     pthread_mutex_destroy(&sender->lock);
 }
@@ -60,6 +62,8 @@ static void count(struct page_sender *sender, const struct packet *packet)
     pthread_mutex_lock(&sender->lock);
     figures->bytes = ferry_writer_offset(sender->writer);
     figures->packets++;
+    if (packet->kind == PACKET_DEVICE)
+        figures->part_bytes += packet->payload_bytes;
     if (packet->kind == PACKET_PAGES) {
         figures->content_pages += packet->content_pages;
         figures->zero_pages += packet->zero_pages;
@@ -278,6 +282,44 @@ static int send_batch(struct page_sender *sender, struct ferry_error *err)
     return ret < 0 ? ret : ferry_writer_status(sender->writer, err);
 }
 
+/* ---- state of devices ------------------------------------------------------------------------------------------ */
+
+/* 1: one piece has gone; 0: none is left; or a negative errno. */
+static int send_part(struct page_sender *sender, struct ferry_error *err)
+{
+    struct packet *packet = &sender->packet;
+    ssize_t bytes;
+    int ret;
+
+    packet_reset(packet, PACKET_DEVICE);
+    bytes = sender->parts->take(sender->parts->opaque, packet, sender->part + PAGE_PART_HEAD_BYTES, err);
+    if (bytes <= 0)
+        return (int)bytes;
+    packet->payload_bytes = page_part_seal(sender->part, (size_t)bytes);
+    put_header(sender);
+    ferry_put_ref(sender->writer, sender->part, packet->payload_bytes);
+    count(sender, packet);
+    ret = flush(sender, err);
+    return ret < 0 ? ret : 1;
+}
+
+/* What the guest waits for to be started draws before pages do. */
+static int send_parts(struct page_sender *sender, const atomic_bool *stop, struct ferry_error *err)
+{
+    int ret = flush(sender, err);
+
+    if (ret == 0 && !sender->part)
+        sender->part = malloc(PAGE_PART_MAX_BYTES);
+    if (!sender->part)
+        return ret < 0 ? ret : ferry_error_set(err, -ENOMEM, "no memory for the state of devices");
+    writer_set_limit(sender->writer, sender->terms.limit, RATELIMIT_URGENT);
+    do
+        ret = ret < 0 ? ret : send_part(sender, err);
+    while (ret > 0 && !atomic_load(stop));
+    writer_set_limit(sender->writer, sender->terms.limit, RATELIMIT_PAGES);
+    return ret < 0 ? ret : 0;
+}
+
 int page_sender_run(struct page_sender *sender, const atomic_bool *stop, struct ferry_error *err)
 {
     bool more = true;
@@ -292,5 +334,7 @@ int page_sender_run(struct page_sender *sender, const atomic_bool *stop, struct 
         if (ret == 0 && more)
             ret = send_batch(sender, err);
     }
+    if (ret == 0 && sender->parts)
+        ret = send_parts(sender, stop, err);
     return ret == 0 ? flush(sender, err) : ret;
 }

@@ -2,6 +2,7 @@
 /* page_sender.h - what one page channel sends: it takes from the walk until that is empty
  *
  *      walk_take_untouched --> runs of zeros ------------------\
+ *      parts --> payload ---------------------------> packet --+
  *      walk_take --> batch --> checksums --> codec --> packet --> writer --> limit --> channel
  *
  * Used by one thread at a time; page_sender_figures() by any.
@@ -35,6 +36,8 @@ struct page_sender {
     bool is_long;             /* there is plenty to be done in this round, for every channel */
     unsigned quiet_pages;     /* zero pages that were put and not flushed */
     struct page_codec *codec; /* borrowed */
+    const struct page_parts_source *parts; /* borrowed; what goes behind this round's pages; NULL: nothing */
+    uint8_t *part;                         /* owned; room for one payload; NULL before the first */
     struct page_encoder encoder;
     struct packet packet;
     struct page_batch batch;

@@ -48,6 +48,7 @@ struct page_senders {
     unsigned rounds; /* begun so far */
     bool is_long;    /* the round that was begun last */
     bool postcopy;
+    const struct page_parts_source *parts; /* of the round that begins next; NULL: none */
     bool quit;
     struct ferry_error error; /* the first; errnum 0: none */
 
@@ -93,6 +94,7 @@ static bool await_round(struct page_senders *senders, struct sender_thread *thre
     sender->round = senders->round;
     sender->is_long = senders->is_long;
     sender->postcopy = senders->postcopy;
+    sender->parts = senders->parts;
     sender->afresh = senders->rounds == 1 || senders->postcopy;
     pthread_mutex_unlock(&senders->lock);
     return go;
@@ -213,6 +215,13 @@ static void set_to_work(struct page_senders *senders, unsigned threads)
     }
 }
 
+void page_senders_carry(struct page_senders *senders, const struct page_parts_source *parts)
+{
+    pthread_mutex_lock(&senders->lock);
+    senders->parts = parts;
+    pthread_mutex_unlock(&senders->lock);
+}
+
 void page_senders_begin(struct page_senders *senders, uint32_t round)
 {
     unsigned least = senders->batch_pages < BATCH_PAGES ? senders->batch_pages : BATCH_PAGES;
@@ -222,7 +231,7 @@ void page_senders_begin(struct page_senders *senders, uint32_t round)
     senders->is_long = pending / senders->batch_pages >= (uint64_t)senders->used * LONG_BATCHES;
     senders->round = round;
     senders->rounds++;
-    set_to_work(senders, batches < senders->used ? (unsigned)batches : senders->used);
+    set_to_work(senders, batches < senders->used && !senders->parts ? (unsigned)batches : senders->used);
     pthread_mutex_unlock(&senders->lock);
 }
 

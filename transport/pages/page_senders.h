@@ -13,6 +13,7 @@
 #define PAGES_PAGE_SENDERS_H
 
 #include "packet.h"
+#include "page_parts.h"
 #include "page_walk.h"
 #include "page_zeros.h"
 #include "ratelimit.h"
@@ -28,6 +29,8 @@ struct page_terms {
     bool pin;                 /* each thread to a processor near its memory */
     struct ratelimit *limit;  /* borrowed; NULL: none */
     struct page_zeros *zeros; /* borrowed; zero pages go there; NULL: into packets */
+    const struct page_parts_sink
+        *parts; /* receivers: borrowed; who takes pieces of devices' state; NULL: none may come */
 };
 
 /* Of one channel. */
@@ -37,6 +40,7 @@ struct page_figures {
     uint64_t content_pages, zero_pages;
     uint64_t codec_pages[CODEC_COUNT]; /* by the codec that carried them */
     uint64_t codec_bytes[CODEC_COUNT]; /* their payload */
+    uint64_t part_bytes;               /* of devices' state */
     int cpu;                           /* pinned to; -1: not */
 };
 
@@ -57,6 +61,10 @@ void page_senders_use(struct page_senders *senders, unsigned channels);
 /* What pages go through, from each channel's next batch on; at the level of the terms, where that codec has it.
  * -ENOTSUP: packet_v1 has one codec from its beginning to its end. */
 int page_senders_set_codec(struct page_senders *senders, enum codec_id codec, struct ferry_error *err);
+
+/* In the round that begins next, each of those in use also takes pieces of devices' state until there are none. @parts:
+ * borrowed until it is over.  v2 only. */
+void page_senders_carry(struct page_senders *senders, const struct page_parts_source *parts);
 
 /* Let them take from the walk until it is empty. */
 void page_senders_begin(struct page_senders *senders, uint32_t round);

@@ -143,6 +143,11 @@ int departure_stopped(struct departure *departure, struct ferry_error *err)
     return tell(departure, FERRY_MIGRATION_DEVICE, err);
 }
 
+const struct page_parts_source *departure_parts(struct departure *departure)
+{
+    return agreed(departure->session) & CAPABILITY_DEVICE_PARTS ? iterative_parts(&departure->iterative) : NULL;
+}
+
 int departure_complete(struct departure *departure, struct ferry_error *err)
 {
     return iterative_complete(&departure->iterative, err);
@@ -165,7 +170,7 @@ int departure_resume(struct departure *departure, struct ferry_error *err)
 
 void departure_stats(const struct departure *departure, struct ferry_stats *stats)
 {
-    stats->wire.iterative_bytes = departure->iterative.bytes;
+    stats->wire.iterative_bytes = departure->iterative.bytes + atomic_load(&departure->iterative.parts_bytes);
 }
 
 void departure_end(struct departure *departure, int ret, bool guest_runs)

@@ -57,6 +57,9 @@ int departure_may_switch(struct departure *departure, bool acked, bool *now, str
 int departure_paused(struct departure *departure, struct ferry_error *err);
 int departure_stopped(struct departure *departure, struct ferry_error *err);
 
+/* The guest stands still: see iterative_parts().  NULL where the destination takes none, too. */
+const struct page_parts_source *departure_parts(struct departure *departure);
+
 /* After memory's END. */
 int departure_complete(struct departure *departure, struct ferry_error *err);
 

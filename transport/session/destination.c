@@ -5,6 +5,7 @@
  * must have come to its END and every device must have got its state before the guest is started.  On any failure the
  * guest is not started and the process lives.
  */
+#include "capabilities.h"
 #include "clock.h"
 #include "destination_listen.h"
 #include "destination_parts.h"
@@ -264,6 +265,24 @@ static int destination_load(struct destination *destination, struct ferry_error 
     return ret;
 }
 
+/* A page_parts_sink's. */
+static int put_part(void *opaque, const struct packet *packet, const uint8_t *data, size_t bytes,
+                    struct ferry_error *err)
+{
+    return iterative_load_part(opaque, packet, data, bytes, err);
+}
+
+/* Where both sides have agreed to it. */
+static void take_parts(struct destination *destination)
+{
+    struct page_parts_sink sink = { put_part, &destination->landing.loader };
+    uint64_t agreed = session_stats_lock(destination->session)->peer.device;
+
+    session_stats_unlock(destination->session);
+    if (agreed & CAPABILITY_DEVICE_PARTS)
+        destination_pages_carry(&destination->pages, &sink);
+}
+
 static int destination_run(struct ferry_session *session, struct ferry_error *err)
 {
     struct destination destination = { .session = session, .guest = session->guest };
@@ -280,6 +299,7 @@ static int destination_run(struct ferry_session *session, struct ferry_error *er
     if (ret == 0)
         ret = landing_begin(&destination.landing, session->guest, destination.reader, err);
     if (ret == 0) {
+        take_parts(&destination);
         ram_loader_init(&destination.ram, &loader_ops, &destination, destination.placer);
         ret = destination_load(&destination, err);
     }

@@ -30,6 +30,11 @@ void destination_pages_take(struct destination_pages *pages, struct ferry_sessio
         session_add_channel(session, pages->urgent);
 }
 
+void destination_pages_carry(struct destination_pages *pages, const struct page_parts_sink *sink)
+{
+    pages->parts = *sink;
+}
+
 /* From a page channel's thread: the load thread may be waiting for the main stream.  A source whose own end of a
  * channel broke says so there before it closes the others, so it is listened to a little longer. */
 static void failed(void *opaque)
@@ -65,6 +70,7 @@ static struct page_terms terms_of(const struct destination_pages *pages)
         .batch_pages = pages->format->batch_pages,
         .codec = pages->format == &packet_v2 ? CODEC_AUTO : (enum codec_id)options->compress,
         .pin = options->pin_threads,
+        .parts = pages->parts.put ? &pages->parts : NULL,
     };
 }
 

@@ -37,12 +37,16 @@ struct destination_pages {
     struct page_receivers *urgently;  /* its; NULL before postcopy */
     struct ram_map announced;         /* the source's block list, in its order; borrowed from the loader */
     bool marks_known, marks_are_records;
-    struct page_figures before; /* what channels have brought that are no more */
+    struct page_figures before;   /* what channels have brought that are no more */
+    struct page_parts_sink parts; /* who takes pieces of devices' state; put NULL: none may come */
 };
 
 /* Takes the references of *result.  @dog: borrowed. */
 void destination_pages_take(struct destination_pages *pages, struct ferry_session *session, struct watchdog *dog,
                             struct gather_result *result);
+
+/* Pieces of devices' state are for @sink, from the first packet on.  Before the first mark. */
+void destination_pages_carry(struct destination_pages *pages, const struct page_parts_sink *sink);
 
 /* A mark was read: a record of its own, or the end of a section.  @loader: borrowed until destination_pages_close();
  * its block list gives the numbers that packets call blocks by. */

@@ -153,6 +153,43 @@ int iterative_some(struct iterative *iterative, bool *more, struct ferry_error *
     return ret;
 }
 
+/* A page_parts_source's: one device after the other, each by as many threads as come. */
+static ssize_t take_part(void *opaque, struct packet *packet, uint8_t *to, struct ferry_error *err)
+{
+    struct iterative *iterative = opaque;
+    unsigned at = atomic_load(&iterative->part_of);
+
+    while (at < iterative->count) {
+        const struct iterative_device *device = iterative->turns[at].device;
+        ssize_t bytes = device->ops->save.take_part ? device->ops->save.take_part(device->opaque, to, err) : 0;
+
+        if (bytes < 0) {
+            ferry_error_code(err, FERRY_E_DEVICE_NOT_SAVED);
+            ferry_error_object(err, "%s", device->idstr);
+            ferry_error_prefix(err, "device '%s' %" PRIu32, device->idstr, device->instance_id);
+        }
+        if (bytes != 0) {
+            strcpy(packet->device, device->idstr);
+            packet->instance = device->instance_id;
+            atomic_fetch_add(&iterative->parts_bytes, bytes > 0 ? (uint64_t)bytes : 0);
+            return bytes;
+        }
+        if (atomic_compare_exchange_strong(&iterative->part_of, &at, at + 1))
+            at++;
+    }
+    return 0;
+}
+
+const struct page_parts_source *iterative_parts(struct iterative *iterative)
+{
+    bool any = false;
+
+    for (unsigned i = 0; i < iterative->count; i++)
+        any |= iterative->turns[i].device->ops->save.take_part != NULL;
+    iterative->parts = (struct page_parts_source){ take_part, iterative };
+    return any ? &iterative->parts : NULL;
+}
+
 static bool can_go_on(const struct iterative_device *device)
 {
     return device->ops->save.has_postcopy && device->ops->save.has_postcopy(device->opaque);

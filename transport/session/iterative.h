@@ -14,6 +14,9 @@
 #define SESSION_ITERATIVE_H
 
 #include "iterative_list.h"
+#include "page_parts.h"
+
+#include <stdatomic.h>
 
 struct iterative_turn {
     struct iterative_device *device; /* borrowed */
@@ -26,8 +29,11 @@ struct iterative {
     struct ferry_writer *writer;  /* borrowed */
     struct iterative_turn *turns; /* of the devices that are needed; owned */
     unsigned count;
-    uint64_t bytes;    /* in bodies, so far */
-    uint64_t turns_at; /* the writer's offset when the last turns were over */
+    uint64_t bytes;                   /* in bodies, so far */
+    uint64_t turns_at;                /* the writer's offset when the last turns were over */
+    atomic_uint part_of;              /* whose pieces are being taken: of the turns, by number */
+    atomic_uint_fast64_t parts_bytes; /* taken so far */
+    struct page_parts_source parts;
 };
 
 /* Zero is a legal state with nothing in it.  On failure call iterative_end() all the same. */
@@ -44,6 +50,10 @@ int iterative_some(struct iterative *iterative, bool *more, struct ferry_error *
 
 /* Ask all devices, exactly: what a switch now would have to move.  A new round begins. */
 uint64_t iterative_pending(struct iterative *iterative);
+
+/* The guest stands still: what of all devices' state may go in pieces, before their END.  NULL: nothing.  Valid until
+ * iterative_end(). */
+const struct page_parts_source *iterative_parts(struct iterative *iterative);
 
 /* The guest stands still: END of each device. */
 int iterative_complete(struct iterative *iterative, struct ferry_error *err);

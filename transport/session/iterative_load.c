@@ -8,13 +8,14 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 int iterative_load_begin(struct iterative_loader *loader, struct ferry_guest *guest, struct section_table *sections,
                          struct ferry_error *err)
 {
     const struct iterative_list *list = &guest->iterative;
 
-    *loader = (struct iterative_loader){ .guest = guest, .sections = sections };
+    *loader = (struct iterative_loader){ .guest = guest, .sections = sections, .lock = PTHREAD_RWLOCK_INITIALIZER };
     loader->arrivals = calloc(list->count ? list->count : 1, sizeof(*loader->arrivals));
     if (!loader->arrivals)
         return ferry_error_set(err, -ENOMEM, "no memory for the iterative devices");
@@ -42,6 +43,9 @@ int iterative_load_begin(struct iterative_loader *loader, struct ferry_guest *gu
 
 void iterative_load_end(struct iterative_loader *loader)
 {
+    if (!loader->arrivals)
+        return;
+    pthread_rwlock_wrlock(&loader->lock);
     for (unsigned i = 0; i < loader->count; i++) {
         const struct iterative_device *device = loader->arrivals[i].device;
 
@@ -49,13 +53,14 @@ void iterative_load_end(struct iterative_loader *loader)
             device->ops->load.cleanup(device->opaque);
     }
     free(loader->arrivals);
-    *loader = (struct iterative_loader){ 0 };
+    loader->arrivals = NULL;
+    loader->count = 0;
+    pthread_rwlock_unlock(&loader->lock);
 }
 
-/* A section_load_fn: the body of one section of one device. */
-static int load_body(void *opaque, const struct section_item *item)
+/* Called with the lock held. */
+static int load_state(struct iterative_arrival *arrival, const struct section_item *item)
 {
-    struct iterative_arrival *arrival = opaque;
     const struct iterative_device *device = arrival->device;
     struct iterative_loader *loader = arrival->loader;
     struct ferry_reader *reader = loader->sections->reader;
@@ -74,6 +79,63 @@ static int load_body(void *opaque, const struct section_item *item)
     ferry_error_object(&why, "%s", device->idstr);
     ferry_error_prefix(&why, "device '%s' %" PRIu32, device->idstr, device->instance_id);
     return reader_fail_why(reader, ret, &why);
+}
+
+/* A section_load_fn: the body of one section of one device. */
+static int load_body(void *opaque, const struct section_item *item)
+{
+    struct iterative_arrival *arrival = opaque;
+    int ret;
+
+    pthread_rwlock_wrlock(&arrival->loader->lock);
+    ret = load_state(arrival, item);
+    arrival->open = ret == 0 && item->type != SECTION_END;
+    pthread_rwlock_unlock(&arrival->loader->lock);
+    return ret;
+}
+
+/* Called with the lock held. */
+static int take_part(struct iterative_loader *loader, const struct packet *packet, const uint8_t *data, size_t bytes,
+                     struct ferry_error *err)
+{
+    const struct ferry_iterative_ops *ops;
+
+    for (unsigned i = 0; i < loader->count; i++) {
+        const struct iterative_arrival *arrival = &loader->arrivals[i];
+
+        if (strcmp(arrival->device->idstr, packet->device) != 0 || arrival->device->instance_id != packet->instance)
+            continue;
+        ops = arrival->device->ops;
+        if (!arrival->open || !ops->load.part)
+            return ferry_error_set_code(err, FERRY_E_STREAM_BROKEN, -EPROTO, "a piece of its state, %s",
+                                        ops->load.part ? "which is not on its way" : "which it takes in one alone");
+        if (rules_is_impaired(&loader->guest->rules, packet->device, packet->instance))
+            return 0;
+        return ops->load.part(arrival->device->opaque, data, bytes, err);
+    }
+    return ferry_error_set_code(err, FERRY_E_UNKNOWN_SECTION, -ENOENT,
+                                "a piece of its state, but it is not known here");
+}
+
+int iterative_load_part(struct iterative_loader *loader, const struct packet *packet, const uint8_t *data, size_t bytes,
+                        struct ferry_error *err)
+{
+    struct ferry_error why = { 0 };
+    int ret;
+
+    pthread_rwlock_rdlock(&loader->lock);
+    ret = take_part(loader, packet, data, bytes, &why);
+    pthread_rwlock_unlock(&loader->lock);
+    atomic_fetch_add(&loader->parts_bytes, bytes);
+    if (ret == 0)
+        return 0;
+    if (why.code == FERRY_E_NONE || why.code == ferry_code_of_errnum(why.errnum))
+        ferry_error_code(&why, FERRY_E_DEVICE_REFUSED);
+    ferry_error_object(&why, "%s", packet->device);
+    ferry_error_prefix(&why, "device '%s' %" PRIu32, packet->device, packet->instance);
+    if (err)
+        *err = why;
+    return ret;
 }
 
 static struct iterative_arrival *find(const struct iterative_loader *loader, const struct section_item *item)

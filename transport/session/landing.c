@@ -80,7 +80,7 @@ int landing_complete_after(struct landing *landing, struct ferry_error *err)
 
 void landing_stats(const struct landing *landing, struct ferry_stats *stats)
 {
-    stats->wire.iterative_bytes = landing->loader.bytes;
+    stats->wire.iterative_bytes = landing->loader.bytes + atomic_load(&landing->loader.parts_bytes);
     if (landing->guest)
         rules_stats(&landing->guest->rules, &stats->impaired);
 }

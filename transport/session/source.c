@@ -282,6 +282,8 @@ static int source_switch(struct source *source, struct ferry_error *err)
     if (ret == 0)
         ret = precopy_sync(&source->precopy, &changed, err);
     if (ret == 0)
+        source_pages_carry(&source->pages, departure_parts(&source->departure));
+    if (ret == 0)
         ret = source_send_section(source, SECTION_END, &more, err);
     if (ret == 0)
         ret = source_pages_finish(&source->pages, err);

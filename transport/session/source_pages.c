@@ -271,6 +271,12 @@ int source_pages_work(struct source_pages *pages, int64_t ns, bool *more, struct
     return ret;
 }
 
+void source_pages_carry(struct source_pages *pages, const struct page_parts_source *parts)
+{
+    if (pages->senders)
+        page_senders_carry(pages->senders, parts);
+}
+
 int source_pages_sync(struct source_pages *pages, struct ferry_error *err)
 {
     pages->round++;

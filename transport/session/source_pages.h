@@ -46,6 +46,9 @@ int source_pages_open(struct source_pages *pages, struct page_walk *walk, struct
 /* Work on the current round for at most @ns.  *more: something is left. */
 int source_pages_work(struct source_pages *pages, int64_t ns, bool *more, struct ferry_error *err);
 
+/* Pieces of devices' state go with the round that begins next; NULL: none.  Borrowed until it is over. */
+void source_pages_carry(struct source_pages *pages, const struct page_parts_source *parts);
+
 /* The round is over: everything goes before what follows the mark that the caller now puts into the main stream. */
 int source_pages_sync(struct source_pages *pages, struct ferry_error *err);
 

@@ -28,6 +28,8 @@ static const struct ferry_capability_info device[] = {
     { "switchover-ack", "the switch waits until devices have loaded what they need before it",
       CAPABILITY_SWITCHOVER_ACK, true, true },
     { "postcopy-state", "devices that send state after the switch", CAPABILITY_POSTCOPY_STATE, true, true },
+    { "device-parts", "pieces of devices' state travel on page channels at the switch", CAPABILITY_DEVICE_PARTS, true,
+      true },
 };
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))

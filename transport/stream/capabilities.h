@@ -20,6 +20,7 @@
 #define CAPABILITY_ITERATIVE      (UINT64_C(1) << 0)
 #define CAPABILITY_SWITCHOVER_ACK (UINT64_C(1) << 1)
 #define CAPABILITY_POSTCOPY_STATE (UINT64_C(1) << 2)
+#define CAPABILITY_DEVICE_PARTS   (UINT64_C(1) << 3)
 
 /* What is offered unless somebody says otherwise. */
 uint64_t capabilities_default(enum ferry_capability_set set);
