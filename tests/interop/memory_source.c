@@ -3,8 +3,9 @@
  *
  *      memory-source ADDRESS MACHINE BLOCK MEGABYTES FILE [NAME=VALUE...]
  *
- * It is allowed to switch once ROUNDS rounds, one after the other, have seen all its pages written.  In the end its
- * memory is in FILE, and what each connection carried on stdout.
+ * It is allowed to switch once ROUNDS rounds, one after the other, have seen all its pages written.  In postcopy it
+ * goes as fast as it can once it was interrupted.  In the end its memory is in FILE, and what each connection carried
+ * on stdout.
  */
 #include <ferry/session.h>
 
@@ -130,6 +131,19 @@ static void tell(struct ferry_session *session)
         printf("%s %" PRIu64 " %s\n", channels[i].role, channels[i].bytes, channels[i].codecs);
 }
 
+/* Its memory follows: what is left when that was interrupted goes unlimited. */
+static int follow(struct ferry_session *session, struct ferry_error *err)
+{
+    struct ferry_stats stats;
+    int ret;
+
+    do {
+        ret = ferry_session_wait(session, 10, err);
+        ferry_session_stats(session, &stats);
+    } while (ret == -ETIMEDOUT && stats.postcopy.resumed == 0);
+    return ret == -ETIMEDOUT ? ferry_session_set_option(session, "max-postcopy-bandwidth", "unlimited", err) : ret;
+}
+
 /* It writes too much to be let go, until it is. */
 static int migrate(struct ferry_guest *guest, struct machine *machine, const char *uri,
                    const struct ferry_options *options, struct ferry_error *err)
@@ -142,12 +156,15 @@ static int migrate(struct ferry_guest *guest, struct machine *machine, const cha
         unsigned long long passes = atomic_load(&machine->passes) + 1; /* one that begins now */
         uint64_t rounds = stats.ram.rounds;
 
-        while (ret == -ETIMEDOUT && (stats.ram.rounds <= rounds || atomic_load(&machine->passes) <= passes)) {
+        while (ret == -ETIMEDOUT && stats.phase != FERRY_PHASE_POSTCOPY_ACTIVE &&
+               (stats.ram.rounds <= rounds || atomic_load(&machine->passes) <= passes)) {
             ret = ferry_session_wait(session, 10, err);
             ferry_session_stats(session, &stats);
         }
     }
-    if (ret == -ETIMEDOUT)
+    if (ret == -ETIMEDOUT && stats.phase == FERRY_PHASE_POSTCOPY_ACTIVE)
+        ret = follow(session, err);
+    else if (ret == -ETIMEDOUT)
         ret = ferry_session_set_option(session, "downtime-limit", "60s", err);
     if (ret == 0)
         ret = ferry_session_wait(session, FERRY_NO_DEADLINE, err);

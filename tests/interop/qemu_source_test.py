@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 import qemu
@@ -45,6 +46,42 @@ class Source(unittest.TestCase):
             sent = f.read()
         self.assertTrue(there.memory()[LOW:] == sent[LOW:], "its memory is not the source's")
         return [line.split(" ", 2) for line in source.stdout.splitlines()]
+
+    def wait_status(self, there, wanted):
+        deadline = time.monotonic() + qemu.PATIENCE
+        while (status := there.command("query-migrate").get("status")) != wanted:
+            self.assertLess(time.monotonic(), deadline, status)
+            time.sleep(0.01)
+
+    def interrupted(self, *capabilities, options=()):
+        """Postcopy into a QEMU that is told to break it, and to recover."""
+        there = qemu.Qemu(MEGABYTES, self.path("blob"), "-machine", "pc-i440fx-7.2", "-incoming", "defer", "-S")
+        self.addCleanup(there.close)
+        for name in ("postcopy-ram", *capabilities):
+            there.capability(name)
+        uri = "unix:" + self.path("socket")
+        there.command("migrate-incoming", uri=uri)
+        source = subprocess.Popen([SOURCE, uri, "pc-i440fx-7.2", "pc.ram", str(MEGABYTES), self.path("ram"),
+                                   "peer=qemu", "channels=0", "postcopy=now", "max-postcopy-bandwidth=256KiB/s",
+                                   "postcopy-retry=600s", *options], stderr=subprocess.PIPE, stdout=subprocess.PIPE,
+                                  text=True)
+        self.addCleanup(source.kill)
+        self.wait_status(there, "postcopy-active")
+        there.command("migrate-pause")
+        self.wait_status(there, "postcopy-paused")
+        there.command("migrate-recover", uri=uri)
+        _, words = source.communicate(timeout=qemu.PATIENCE)
+        self.assertEqual((words, source.returncode), ("", 0))
+        self.assertEqual(there.migration_end()["status"], "completed")
+        with open(self.path("ram"), "rb") as f:
+            sent = f.read()
+        self.assertTrue(there.memory()[LOW:] == sent[LOW:], "its memory is not the source's")
+
+    def test_a_postcopy_that_is_interrupted(self):
+        self.interrupted()
+
+    def test_a_postcopy_that_is_interrupted_with_an_urgent_connection(self):
+        self.interrupted("postcopy-preempt", options=["postcopy-preempt=early"])
 
     def test_differences_on_the_main_connection(self):
         (role, _, codecs), = self.migrate("pc-i440fx-7.2", "compress=xbzrle", "hot-pages=as-found")

@@ -15,7 +15,15 @@ import captures
 
 DESTINATION = os.environ["CAPTURE_DESTINATION"]
 PIECE = 64 << 10
-SHUT, PONG, REQUEST_ID, REQUEST = 1, 2, 3, 4
+SHUT, PONG, REQUEST_ID, REQUEST, BITMAP, RESUME_ACK = range(1, 7)
+RESUME = b"\x08\0\x09\0\0"  # the command
+BITMAP_END = 0x0123456789abcdef
+
+
+def behind_of(report):
+    """Where the package ends."""
+    package = report["postcopy"]["package"]
+    return package["offset"] + package["size"]
 
 
 class Back(threading.Thread):
@@ -27,6 +35,7 @@ class Back(threading.Thread):
         self.changed = threading.Condition()
         self.messages = []
         self.ended = False
+        self.beside = None  # the urgent connection that goes with it
         self.start()
 
     def take(self, count):
@@ -43,6 +52,10 @@ class Back(threading.Thread):
             while True:
                 kind, size = struct.unpack(">HH", self.take(4))
                 payload = self.take(size)
+                if kind == BITMAP:
+                    size, = struct.unpack(">Q", self.take(8))
+                    payload += self.take(size)
+                    assert struct.unpack(">Q", self.take(8)) == (BITMAP_END,)
                 with self.changed:
                     self.messages.append((kind, payload))
                     self.changed.notify_all()
@@ -97,38 +110,82 @@ class Played(unittest.TestCase):
         stream = captures.read(name + ".conn0")
         _, report, _, _ = captures.inspect(stream, channels=[urgent] if urgent else [])
         process, path = self.destination(report, "peer=qemu", "postcopy=on", *options)
+        back = self.switch(stream, report, path, urgent, early)
+        self.follow(name, process, back, stream, behind_of(report))
+
+    def switch(self, stream, report, path, urgent=None, early=False):
+        """Until the guest runs and asks: so it has pages to wait for."""
         main = self.connect(path)
         beside = self.connect(path) if early else None
         back = Back(main)
-        package = report["postcopy"]["package"]
-        behind = package["offset"] + package["size"]
         # A source connects its urgent channel once the destination has answered the first ping.
-        switch = package["offset"] - 9
+        switch = report["postcopy"]["package"]["offset"] - 9
         main.sendall(stream[:switch])
         if urgent is not None and not beside:
             back.wait([PONG], struct.pack(">I", 1))
             beside = self.connect(path)
-        main.sendall(stream[switch:behind])
-        # Nothing more before the guest runs and asks: so it has pages to wait for.
+        main.sendall(stream[switch:behind_of(report)])
         _, request = back.wait([REQUEST_ID])
         self.assertEqual(struct.unpack_from(">QI", request)[1], 4096)
         if beside:
             beside.sendall(urgent)
-        for at in range(behind, len(stream), PIECE):
-            main.sendall(stream[at:at + PIECE])
+            back.beside = beside
+        return back
+
+    def send_all(self, connection, data):
+        for at in range(0, len(data), PIECE):
+            connection.sendall(data[at:at + PIECE])
+
+    def follow(self, name, process, back, stream, behind):
+        self.send_all(back.connection, stream[behind:])
         self.assertEqual(back.wait([SHUT]), (SHUT, bytes(4)))
-        if beside:
-            beside.close()
-        main.close()
+        if back.beside:
+            back.beside.close()
+        back.connection.close()
+        pongs = [payload[3] for kind, payload in back.messages if kind == PONG]
+        self.assertEqual(pongs, [1, 2, 3, 4])
+        self.end(name, process, back)
+
+    def end(self, name, process, back):
         out, err = process.communicate(timeout=captures.PATIENCE)
         self.assertEqual((process.returncode, err), (0, ""))
         self.assertEqual(out, "31 of 31 devices, 6 blocks\n")
         with open(os.path.join(self.folder, "ram"), "rb") as f:
             self.assertEqual(hashlib.sha256(f.read()).hexdigest(), captures.digest(name))
-        pongs = [payload[3] for kind, payload in back.messages if kind == PONG]
-        self.assertEqual(pongs, [1, 2, 3, 4])
         requests = [payload[:12] for kind, payload in back.messages if kind in (REQUEST_ID, REQUEST)]
         self.assertGreater(len(requests), 0)
+
+    def test_an_interruption(self):
+        """The source's second connection, after the first one broke in the middle of its memory."""
+        name = "postcopy-recover-10.0"
+        first, second = (captures.read(f"{name}.conn{i}") for i in range(2))
+        _, report, _, _ = captures.inspect(first, channels=[second])
+        process, path = self.destination(report, "peer=qemu", "postcopy=on", "postcopy-retry=60s")
+        back = self.switch(first, report, path)
+        self.send_all(back.connection, first[behind_of(report):])
+        back.connection.shutdown(socket.SHUT_RDWR)
+        # Somebody else comes first, and is sent away.
+        stranger = self.connect(path)
+        stranger.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        try:
+            self.assertEqual(stranger.recv(1), b"")
+        except ConnectionResetError:
+            pass
+        again = Back(self.connect(path))
+        resume = second.index(RESUME) + len(RESUME)
+        again.connection.sendall(second[:resume])
+        self.assertEqual(again.wait([RESUME_ACK]), (RESUME_ACK, struct.pack(">I", 1)))
+        kinds = [kind for kind, _ in again.messages]
+        self.assertEqual(kinds[:7], [BITMAP] * 6 + [RESUME_ACK])
+        ram = next(payload for kind, payload in again.messages if kind == BITMAP and payload[1:7] == b"pc.ram")[7:]
+        self.assertEqual(len(ram), (16 << 20) // 4096 // 8)
+        self.assertTrue(0 < sum(byte.bit_count() for byte in ram) < len(ram) * 8)
+        # Who waits asks again, by the block's name.
+        self.assertEqual(again.wait([REQUEST_ID, REQUEST])[0], REQUEST_ID)
+        self.send_all(again.connection, second[resume:])
+        self.assertEqual(again.wait([SHUT]), (SHUT, bytes(4)))
+        again.connection.close()
+        self.end(name, process, again)
 
     def test_7_2(self):
         self.play("postcopy-7.2")
