@@ -65,6 +65,29 @@ def bench(here, ferry, path, axes):
     subprocess.run(here.argv(ferry, "bench", "--resume", path, "--quiet"), check=False, timeout=3600)
 
 
+def predictions(lines):
+    """How good they were, over all runs, and over the medians of the rows."""
+    made = [line["prediction"] for line in lines if "held" in line.get("prediction", {})]
+    times = [line for line in lines if "total-time" in line.get("prediction", {})]
+    rows = {line["row"]: [other for other in times if other["row"] == line["row"]] for line in times}
+
+    def off(name, runs):
+        return statistics.median(run["prediction"][name]["predicted"] / run["prediction"][name]["measured"]
+                                 for run in runs)
+
+    def within(name, groups, factor):
+        return sum(1 / factor <= off(name, group) <= factor for group in groups)
+
+    print(f"predicted: {sum(one['held'] for one in made)} of {len(made)} verdicts held")
+    for words, groups in ("runs", [[line] for line in times]), ("rows", rows.values()):
+        print(f"  of {len(groups)} {words} that went: {within('total-time', groups, 1.25)} total times within 20 %, "
+              f"{within('blackout', groups, 2)} blackouts within 2 x, {within('rounds', groups, 1)} with as many rounds")
+    if times:
+        errors = sorted(abs(off("total-time", [line]) - 1) * 100 for line in times)
+        print(f"  error of the total time: median {statistics.median(errors):.1f} %, "
+              f"nine in ten within {errors[len(errors) * 9 // 10]:.1f} %", flush=True)
+
+
 def judge(path):
     """How many rows failed somewhere, or passed their ceiling."""
     rows, bad = {}, 0
@@ -79,6 +102,7 @@ def judge(path):
         bad += wrong
         if wrong:
             print(f"row {row}: ratios {ratios}, {len(runs) - len(ratios)} runs failed")
+    predictions(lines)
     print(f"{len(rows)} rows, {len(lines)} runs, {bad} rows failed or above their ceiling", flush=True)
     return bad
 

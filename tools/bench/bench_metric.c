@@ -152,12 +152,12 @@ unsigned bench_predicted(const struct bench_results *results, size_t row, unsign
 
     *held = 0;
     json_array_foreach (results->runs, i, record) {
-        const json_t *prediction = json_object_get(record, "prediction");
+        const json_t *it_held = json_object_get(json_object_get(record, "prediction"), "held");
 
-        if (!prediction || !is_of(record, row))
+        if (!it_held || !is_of(record, row))
             continue;
         count++;
-        *held += json_is_true(json_object_get(prediction, "held"));
+        *held += json_is_true(it_held);
     }
     return count;
 }

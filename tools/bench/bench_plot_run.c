@@ -99,7 +99,19 @@ static void draw_borders(const struct svg_area *area, const json_t *record)
     }
 }
 
-static void numbers(FILE *to, const json_t *record)
+/* The points of the throughput's line. */
+static void throughput_numbers(FILE *to, const struct curve *curve)
+{
+    fputs("</table>\n<table><tr><th>throughput at, s</th><th>MiB/s</th></tr>\n", to);
+    for (size_t i = 0; i < curve->count; i++) {
+        fputs("<tr>", to);
+        plot_numbers_value(to, curve->x[i]);
+        plot_numbers_value(to, curve->y[i]);
+        fputs("</tr>\n", to);
+    }
+}
+
+static void numbers(FILE *to, const json_t *record, const struct curve *throughput)
 {
     static const char *const columns[] = { "round", "from, ms", "to, ms", "sent, MiB", "MiB/s", "dirty, MiB/s" };
     json_t *round;
@@ -116,6 +128,7 @@ static void numbers(FILE *to, const json_t *record)
         plot_numbers_value(to, number(round, "dirty-bytes-per-second") / MIB);
         fputs("</tr>\n", to);
     }
+    throughput_numbers(to, throughput);
     plot_close(to);
 }
 
@@ -142,7 +155,7 @@ void plot_over_time(FILE *to, const json_t *record)
     svg_line(&area, "s1", curves[0].x, curves[0].y, curves[0].count);
     svg_line(&area, "s2", curves[1].x, curves[1].y, curves[1].count);
     svg_end(to);
-    numbers(to, record);
+    numbers(to, record, &curves[0]);
     free(curves);
 }
 

@@ -179,7 +179,8 @@ static void number_row(FILE *to, const struct bench_results *results, size_t row
 
 void plot_throughput(FILE *to, const struct bench_results *results, size_t rows)
 {
-    static const char *const columns[] = { "row", "min", "median", "max", "ceiling", "one stream", "cipher" };
+    static const char *const columns[] = { "row",     "min",        "median",      "max",
+                                           "ceiling", "one stream", "its streams", "cipher" };
     double most = fmax(largest(results, rows, METRIC_RATE), largest(results, rows, METRIC_CEILING));
     struct svg_area area;
 
@@ -200,15 +201,16 @@ void plot_throughput(FILE *to, const struct bench_results *results, size_t rows)
         plot_bar_figure(&area, rate.max / MIB, ceiling / MIB, top, rate.median / MIB, "");
     }
     svg_end(to);
-    plot_numbers_open(to, columns, 7);
+    plot_numbers_open(to, columns, 8);
     for (size_t row = 0; row < rows; row++) {
         const json_t *typical = bench_typical(results, row);
         const json_t *ceiling = json_object_get(typical, "ceiling"), *one = json_object_get(ceiling, "one");
-        const json_t *cipher = json_object_get(ceiling, "cipher");
+        const json_t *streams = json_object_get(ceiling, "streams"), *cipher = json_object_get(ceiling, "cipher");
 
         number_row(to, results, row, METRIC_RATE, MIB);
         plot_numbers_value(to, bench_spread(results, row, METRIC_CEILING).median / MIB);
         plot_numbers_value(to, one ? json_number_value(one) / MIB : NAN);
+        plot_numbers_value(to, streams ? json_number_value(streams) / MIB : NAN);
         plot_numbers_value(to, cipher ? json_number_value(cipher) / MIB : NAN);
         fputs("</tr>\n", to);
     }

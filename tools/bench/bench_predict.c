@@ -52,8 +52,10 @@ void bench_predict(json_t *record)
 
     if (!json_object_get(plan, "plan"))
         return;
-    prediction = json_pack("{s:b, s:b}", "go", go, "held", go == (went && !moved_first));
+    prediction = json_pack("{s:b}", "go", go);
     json_object_set_new(record, "prediction", prediction);
+    if (!go || !moved_first) /* whether precopy would have done, nobody knows then */
+        json_object_set_new(prediction, "held", json_boolean(go == (went && !moved_first)));
     if (!go || !went || moved_first)
         return;
     json_object_set_new(
