@@ -224,7 +224,6 @@ void plot_ratio(FILE *to, const struct bench_results *results, size_t rows)
 
     plot_open(to, "Ratio to the ceiling", "% of what bare streams carried beside the same run");
     area = plot_bars_begin(to, rows, fmax(100, largest(results, rows, METRIC_RATIO) * 100), "%");
-    fprintf(to, "<path class=\"mark\" d=\"M%.1f %.1fV%.1f\"/>\n", svg_x(&area, 100), area.top, area.bottom);
     for (size_t row = 0; row < rows; row++) {
         struct bench_spread ratio = bench_spread(results, row, METRIC_RATIO);
         double top = plot_bar_label(&area, results, row);
@@ -232,6 +231,7 @@ void plot_ratio(FILE *to, const struct bench_results *results, size_t rows)
         if (ratio.count == 0)
             continue;
         svg_bar(&area, "k3", 0, ratio.median * 100, top, PLOT_BAR_HEIGHT);
+        plot_bar_mark(&area, 100, top); /* not across labels */
         whisker(&area, ratio, 0.01, top);
         plot_bar_figure(&area, ratio.max * 100, 100, top, ratio.median * 100, " %");
     }

@@ -119,7 +119,10 @@ void svg_x_axis(const struct svg_area *area, const char *unit)
 
         fprintf(area->to, "<path class=\"grid\" d=\"M%.1f %.1fV%.1f\"/>\n", x, area->top, area->bottom);
         /* The outer ones stay inside: there is a figure of the other axis, or an end of the picture. */
-        svg_label(area->to, x, area->bottom + TICK_OFFSET, i == 0 ? "start" : i == TICKS ? "end" : "middle",
+        svg_label(area->to, x, area->bottom + TICK_OFFSET,
+                  i == 0       ? "start"
+                  : i == TICKS ? "end"
+                               : "middle",
                   tick_number(i * step, step, text));
     }
     svg_label(area->to, (area->left + area->right) / 2, area->bottom + UNIT_OFFSET, "middle", unit);
