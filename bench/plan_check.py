@@ -12,10 +12,11 @@ import subprocess
 import sys
 import tempfile
 
+from cable import THERE, Link
+
 FERRY = sys.argv[1]
 ROWS = int(sys.argv[2]) if len(sys.argv) > 2 else None
 FOLDER = sys.argv[3] if len(sys.argv) > 3 else None
-HERE, THERE = "10.98.0.1", "10.98.0.2"
 PATIENCE = 120
 LIMIT = ("--downtime-limit", "300ms")
 
@@ -42,36 +43,6 @@ CASES = [(link, f"pattern:size={guest}", options) for link, guest, options in (
     ("2gbit", "256MiB,dirty=100MiB/s,hot=25%", ("--channels", "4")),
     ("2gbit", "256MiB,dirty=20MiB/s", ("--max-bandwidth", "120MiB/s")),
 )]
-
-
-class Link:
-    """Two namespaces that end with their keepers."""
-
-    def __init__(self):
-        self.keepers = [subprocess.Popen(["unshare", "-n", "sh", "-c", "echo; exec cat"], stdin=subprocess.PIPE,
-                                         stdout=subprocess.PIPE) for _ in range(2)]
-        for keeper in self.keepers:
-            keeper.stdout.readline()
-        self.ip(0, "link", "add", "cable", "type", "veth", "peer", "name", "cable", "netns", str(self.keepers[1].pid))
-        for side, address in enumerate((HERE, THERE)):
-            self.ip(side, "address", "add", address + "/24", "dev", "cable")
-            self.ip(side, "link", "set", "cable", "up")
-
-    def inside(self, side):
-        return ["nsenter", "-t", str(self.keepers[side].pid), "-n"]
-
-    def ip(self, side, *argv):
-        subprocess.run([*self.inside(side), "ip", *argv], check=True)
-
-    def rate(self, rate):
-        for side in range(2):
-            subprocess.run([*self.inside(side), "tc", "qdisc", "replace", "dev", "cable", "root", "tbf", "rate", rate,
-                            "burst", "1mb", "latency", "20ms"], check=True)
-
-    def close(self):
-        for keeper in self.keepers:
-            keeper.stdin.close()
-            keeper.wait()
 
 
 def receiver(link, path):
