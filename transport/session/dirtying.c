@@ -8,7 +8,12 @@
 #include "dirtying.h"
 
 #include <errno.h>
+#include <ferry/memory.h>
 #include <math.h>
+#include <string.h>
+
+#define SIGMAS   3
+#define LOOK_SEC 1e-3 /* how well it is known when the trackers were asked */
 
 int dirtying_add(struct dirtying *dirtying, double bytes, double bytes_per_sec, bool in_order)
 {
@@ -38,22 +43,58 @@ double dirtying_bytes(const struct dirtying *dirtying, double seconds)
     return bytes;
 }
 
-/* The sample behind @from (which has been at the origin for -1) to which it is steepest; *rate: how steep. */
-static unsigned steepest(const struct dirtying_sample *samples, unsigned count, int from, double *rate)
+static double slope_between(const struct dirtying_sample *from, const struct dirtying_sample *to)
 {
-    double second = from < 0 ? 0 : samples[from].seconds, bytes = from < 0 ? 0 : samples[from].bytes;
-    unsigned best = (unsigned)(from + 1);
+    return to->seconds > from->seconds ? (to->bytes - from->bytes) / (to->seconds - from->seconds) : 0;
+}
 
-    *rate = 0;
-    for (unsigned i = best; i < count; i++) {
-        double slope = samples[i].seconds > second ? (samples[i].bytes - bytes) / (samples[i].seconds - second) : 0;
+/* The sample behind @from to which it is steepest. */
+static unsigned steepest(const struct dirtying_sample *samples, unsigned count, unsigned from)
+{
+    double most = -1;
+    unsigned best = from + 1;
 
-        if (slope >= *rate) {
-            *rate = slope;
+    for (unsigned i = from + 1; i < count; i++) {
+        double slope = slope_between(&samples[from], &samples[i]);
+
+        if (slope >= most) {
+            most = slope;
             best = i;
         }
     }
     return best;
+}
+
+/* How far a corner stands above the line between its neighbours, in what the count of its pages and the moment of the
+ * look may be wrong by.  A bend that is less than that says nothing of the guest, but would make it one with hot pages.
+ */
+static double bend(const struct dirtying_sample *corner)
+{
+    double share = (corner->seconds - corner[-1].seconds) / (corner[1].seconds - corner[-1].seconds);
+    double line = corner[-1].bytes + (corner[1].bytes - corner[-1].bytes) * share;
+    double wrong = SIGMAS * sqrt(corner->bytes * FERRY_PAGE_BYTES) + slope_between(&corner[-1], corner) * LOOK_SEC;
+
+    return wrong > 0 ? (corner->bytes - line) / wrong : 0;
+}
+
+/* The corners that stay, beginning with the origin. */
+static unsigned find_corners(const struct dirtying_sample *samples, unsigned count, struct dirtying_sample *corners)
+{
+    unsigned kept = 0;
+
+    corners[kept++] = samples[0];
+    for (unsigned at = 0; at + 1 < count;)
+        corners[kept++] = samples[at = steepest(samples, count, at)];
+    for (;;) {
+        unsigned least = 0;
+
+        for (unsigned i = 1; i + 1 < kept; i++)
+            if (bend(&corners[i]) < (least ? bend(&corners[least]) : 1))
+                least = i;
+        if (!least)
+            return kept;
+        memmove(&corners[least], &corners[least + 1], (--kept - least) * sizeof(corners[0]));
+    }
 }
 
 /* How much there still is at the last slope: all, as long as that is as steep as the first; the more the curve has
@@ -67,20 +108,25 @@ static double last_bytes(double rate, double first, double seconds)
 
 void dirtying_fit(struct dirtying *dirtying, const struct dirtying_sample *samples, unsigned count, double all_bytes)
 {
+    struct dirtying_sample with_origin[DIRTYING_PARTS] = { { 0, 0 } }, corners[DIRTYING_PARTS];
     double first, rate, next, left = all_bytes;
-    unsigned at;
+    unsigned kept;
 
     dirtying->count = 0;
+    if (count > DIRTYING_PARTS - 1)
+        count = DIRTYING_PARTS - 1;
     if (count == 0)
         return;
-    at = steepest(samples, count, -1, &rate);
-    for (first = rate; at + 1 < count && dirtying->count + 1 < DIRTYING_PARTS; rate = next) {
-        unsigned behind = steepest(samples, count, (int)at, &next);
-        double bytes = (rate - next) * samples[at].seconds;
+    memcpy(with_origin + 1, samples, count * sizeof(*samples));
+    kept = find_corners(with_origin, count + 1, corners);
+    first = rate = slope_between(&corners[0], &corners[1]);
+    for (unsigned at = 1; at + 1 < kept; at++, rate = next) {
+        double bytes;
 
+        next = slope_between(&corners[at], &corners[at + 1]);
+        bytes = (rate - next) * corners[at].seconds;
         (void)!dirtying_add(dirtying, bytes, rate - next, true);
         left -= bytes > 0 ? bytes : 0;
-        at = behind;
     }
-    (void)!dirtying_add(dirtying, fmin(left, last_bytes(rate, first, samples[at].seconds)), rate, true);
+    (void)!dirtying_add(dirtying, fmin(left, last_bytes(rate, first, corners[kept - 1].seconds)), rate, true);
 }
