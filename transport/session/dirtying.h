@@ -47,8 +47,8 @@ struct dirtying_sample {
  * dirtying_fit() - the curve through samples, shortest first, of a guest of so many bytes
  *
  * Straight from one to the next, and on as before the last: until all is dirty, or less far, the more it has bent. What
- * bends upwards is noise: samples that lie below a line between two others do not count.  Nor do those that lie above it
- * by no more than a count of so many pages is wrong by.
+ * bends upwards is noise: samples that lie below a line between two others do not count.  Nor do those that lie above
+ * it by no more than a count of so many pages is wrong by.
  */
 void dirtying_fit(struct dirtying *dirtying, const struct dirtying_sample *samples, unsigned count, double all_bytes);
 
