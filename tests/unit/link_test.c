@@ -150,11 +150,36 @@ static void a_connection_that_ends_is_heard(void **state)
     assert_non_null(strstr(err.text, "the destination cannot be heard any more"));
 }
 
+/* Nobody has asked for either. */
+static void a_recovery_that_nobody_began_is_refused(void **state)
+{
+    static const uint8_t one[] = { 0, 0, 0, 1 };
+    struct scene *scene = *state;
+    struct ferry_error err = { 0 };
+
+    assert_int_equal(return_path_send(scene->path, RETURN_PATH_RESUME_ACK, one, sizeof(one), NULL), 0);
+    assert_int_equal(link_wait(scene->link, LINK_RESUMED, SOON, &err), -EPROTO);
+    assert_int_equal(err.code, FERRY_E_BAD_RETURN_MESSAGE);
+}
+
+static void a_bitmap_that_nobody_asked_for_is_refused(void **state)
+{
+    struct scene *scene = *state;
+    struct ferry_error err = { 0 };
+    uint64_t word = 1;
+
+    (void)!return_path_bitmap(scene->path, "pc.ram", &word, 64, NULL);
+    assert_int_equal(link_wait_bitmaps(scene->link, 1, SOON, &err), -EPROTO);
+    assert_int_equal(err.code, FERRY_E_BAD_RETURN_MESSAGE);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
+        TEST(a_recovery_that_nobody_began_is_refused),
+        TEST(a_bitmap_that_nobody_asked_for_is_refused),
         TEST(ready_before_prepare_is_refused),
         TEST(running_before_prepare_is_refused),
         TEST(declined_before_prepare_is_refused),

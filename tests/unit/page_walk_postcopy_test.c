@@ -221,6 +221,32 @@ static void a_host_page_is_its_takers(void **state)
     assert_false(walk_take(&fixture->walk, &another, &other));
 }
 
+/* What was taken and did not come is to go again, what was not taken still is, what has come is not. */
+static void what_has_not_come_goes_again_and_nothing_else(void **state)
+{
+    static uint64_t words[BLOCKS][MANY / 64 + 1];
+    struct fixture *fixture = *state;
+    struct page_walk *walk = &fixture->walk;
+    struct page_batch batch = { .limit = 10 };
+    struct walk_claim claim = { 0 };
+    uint64_t *received[BLOCKS];
+
+    for (unsigned i = 0; i < BLOCKS; i++) {
+        received[i] = words[i];
+        memset(words[i], 0xff, sizeof(words[i]));
+    }
+    only_dirty(fixture, 1, HUGE, 2 * HUGE);
+    assert_true(walk_take(walk, &claim, &batch)); /* the rest of its host page is claimed */
+    for (uint64_t page = HUGE; page < 3 * HUGE; page++)
+        words[1][page / 64] &= ~(UINT64_C(1) << (page % 64));
+    words[0][0] &= ~(UINT64_C(1) << 9); /* had gone, and not come */
+    assert_int_equal(walk_begin_again(walk, received), HUGE + 1);
+    assert_int_equal(walk_pending(walk), 2 * HUGE + 1);
+    assert_false(walk_take_rest(walk, &claim, &batch)); /* void */
+    assert_int_equal(take_count(walk), 2 * HUGE + 1);
+    assert_int_equal(walk_pending(walk), 0);
+}
+
 static void the_walk_goes_on_behind_a_request_and_comes_around(void **state)
 {
     struct fixture *fixture = *state;
@@ -408,6 +434,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(telling_of_runs_ends_when_it_is_told_to, make, unmake),
         cmocka_unit_test_setup_teardown(a_requested_page_leaves_once, make, unmake),
         cmocka_unit_test_setup_teardown(a_host_page_is_its_takers, make, unmake),
+        cmocka_unit_test_setup_teardown(what_has_not_come_goes_again_and_nothing_else, make, unmake),
         cmocka_unit_test_setup_teardown(the_walk_goes_on_behind_a_request_and_comes_around, make, unmake),
         cmocka_unit_test_setup_teardown(neighbours_are_those_that_nobody_has_taken, make, unmake),
         cmocka_unit_test_setup_teardown(neighbours_backwards_come_in_ascending_order, make, unmake),

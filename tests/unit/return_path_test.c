@@ -136,6 +136,60 @@ static void a_request_names_its_block_or_the_last_one(void **state)
     free(message);
 }
 
+/* 70 pages, of which 0, 63 and 69 have come: 16 bytes, the first page in the lowest bit of the first. */
+static const uint8_t bitmap[] = { 0, 5, 0, 7,  6, 'p',  'c',  '.',  'r',  'a',  'm',  0,    0,    0, 0,
+                                  0, 0, 0, 16, 1, 0,    0,    0,    0,    0,    0,    0x80, 0x20, 0, 0,
+                                  0, 0, 0, 0,  0, 0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef };
+
+static int get_bitmap(const uint8_t *data, size_t bytes, uint64_t pages, uint64_t *words, struct ferry_error *err)
+{
+    struct return_path_message *message = malloc(sizeof(*message));
+    struct ferry_channel *chan = ferry_channel_buffer_reader(data, bytes, NULL);
+    struct ferry_reader *reader = ferry_reader_new(chan, NULL);
+    int ret;
+
+    assert_int_equal(return_path_get(reader, message), 0);
+    assert_string_equal(message->block, "pc.ram");
+    ret = return_path_get_bitmap(reader, pages, words);
+    ferry_reader_status(reader, err);
+    ferry_reader_free(reader);
+    ferry_channel_unref(chan);
+    free(message);
+    return ret;
+}
+
+static void a_bitmap_is_what_qemu_sends(void **state)
+{
+    uint64_t words[2] = { UINT64_C(1) << 63 | 1, ~UINT64_C(0) << 6 | 1 << 5 }, got[2];
+    uint8_t sent[sizeof(bitmap)], other[sizeof(bitmap)];
+    struct iovec iov = { sent, sizeof(sent) };
+    struct ferry_error err = { 0 };
+    struct ferry_channel *pair[2];
+    struct ferry_reader *there;
+    struct return_path *path;
+
+    assert_int_equal(ferry_channel_pair(pair, NULL), 0);
+    there = ferry_reader_new(pair[1], NULL);
+    path = return_path_open(there, NULL);
+    assert_int_equal(return_path_bitmap(path, "pc.ram", words, 70, NULL), 0);
+    assert_int_equal(ferry_channel_read_all(pair[0], iov.iov_base, iov.iov_len, NULL), 0);
+    assert_memory_equal(sent, bitmap, sizeof(bitmap));
+    return_path_free(path);
+    ferry_reader_free(there);
+    ferry_channel_unref(pair[0]);
+    ferry_channel_unref(pair[1]);
+
+    assert_int_equal(get_bitmap(bitmap, sizeof(bitmap), 70, got, NULL), 0);
+    assert_true(got[0] == words[0] && got[1] == 1 << 5);
+    assert_int_equal(get_bitmap(bitmap, sizeof(bitmap), 64, got, &err), -EPROTO); /* of another block */
+    assert_non_null(strstr(err.text, "the block needs 8"));
+    assert_int_equal(get_bitmap(bitmap, sizeof(bitmap) - 1, 70, got, &err), -EPIPE);
+    memcpy(other, bitmap, sizeof(other));
+    other[sizeof(other) - 1] ^= 1;
+    assert_int_equal(get_bitmap(other, sizeof(other), 70, got, &err), -EPROTO);
+    assert_non_null(strstr(err.text, "ends with"));
+}
+
 static void a_destination_declines_with_the_token_alone(void **state)
 {
     static const uint8_t token[RETURN_PATH_TOKEN_BYTES] = "0123456789abcdef";
@@ -198,6 +252,7 @@ int main(void)
         cmocka_unit_test(two_senders_never_interleave),
         cmocka_unit_test(messages_are_what_qemu_sends),
         cmocka_unit_test(a_request_names_its_block_or_the_last_one),
+        cmocka_unit_test(a_bitmap_is_what_qemu_sends),
         cmocka_unit_test(a_destination_declines_with_the_token_alone),
         cmocka_unit_test(every_length_is_held_to_its_bounds),
     };

@@ -218,6 +218,36 @@ static void urgent_and_the_last_pages_exclude_each_other(void **state)
     roster_clear(&roster);
 }
 
+/* An interrupted session waits for its own source, with the token of its switch, and for nobody else. */
+static void who_returns_is_the_one_that_left(void **state)
+{
+    struct roster_return returns = { .session = "the session", .token = "its token" };
+    struct hello back = hello_of(HELLO_RESUME, 0, 1), other = back;
+    struct roster_terms theirs = terms;
+    struct hello_refusal refusal;
+    struct roster roster;
+
+    memcpy(back.nonce, returns.token, sizeof(returns.token));
+    roster_init(&roster, &terms);
+    assert_int_equal(roster_judge(&roster, &back, &refusal), ROSTER_REFUSE);
+    assert_int_equal(refusal.code, HELLO_STRAY);
+    theirs.returns = &returns;
+    roster_init(&roster, &theirs);
+    assert_int_equal(roster_judge(&roster, &other, &refusal), ROSTER_REFUSE); /* no token */
+    assert_int_equal(refusal.code, HELLO_STRAY);
+    other = back;
+    other.session[0] ^= 1;
+    assert_int_equal(roster_judge(&roster, &other, &refusal), ROSTER_REFUSE);
+    other = back;
+    other.role = HELLO_MAIN;
+    assert_int_equal(roster_judge(&roster, &other, &refusal), ROSTER_REFUSE);
+    take(&roster, &back);
+    assert_true(roster_complete(&roster));
+    assert_int_equal(roster_judge(&roster, &back, &refusal), ROSTER_REFUSE);
+    assert_int_equal(refusal.code, HELLO_DUPLICATE);
+    roster_clear(&roster);
+}
+
 static void what_is_missing_is_named(void **state)
 {
     struct hello main = hello_of(HELLO_MAIN, 0, 5), one = hello_of(HELLO_PAGES, 1, 5),
@@ -291,6 +321,7 @@ int main(void)
         cmocka_unit_test(what_makes_no_sense_is_refused_before_anybody_is_there),
         cmocka_unit_test(a_named_session_takes_only_its_own),
         cmocka_unit_test(urgent_and_the_last_pages_exclude_each_other),
+        cmocka_unit_test(who_returns_is_the_one_that_left),
         cmocka_unit_test(what_is_missing_is_named),
         cmocka_unit_test(the_largest_session_fits),
         cmocka_unit_test(who_waits_is_taken_in_order_and_room_ends),
