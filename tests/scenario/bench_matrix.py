@@ -315,11 +315,15 @@ class Bench(Case):
 
     def test_a_matrix_of_a_file(self):
         with open(self.path("m.json"), "w", encoding="utf-8") as file:
-            json.dump({"channels": [0, 1], "dirty": "1MiB/s", "prefault": False}, file)
+            json.dump({"channels": [0, 1], "dirty": "1MiB/s", "prefault": False, "pattern": "bursts", "burst": "20ms",
+                       "pause": "30ms"}, file)
         status, _, err = self.bench("--local", *SMALL, "--matrix", self.path("m.json"), "--repetitions", "1")
         self.assertEqual(status, DONE, err)
         self.assertEqual(self.lines()[0]["axes"], {"size": ["8MiB"], "channels": ["0", "1"], "dirty": ["1MiB/s"],
-                                                   "prefault": ["off"]})
+                                                   "prefault": ["off"], "pattern": ["bursts"], "burst": ["20ms"],
+                                                   "pause": ["30ms"]})
+        for line in self.lines()[1:]:
+            self.assertEqual(line["destination"]["verify"]["lost-writes"], 0)
 
     def test_nothing_that_was_measured_is_written_over(self):
         with open(self.file, "w", encoding="utf-8") as file:
