@@ -184,6 +184,14 @@ int ferry_channel_set_zero_copy(struct ferry_channel *chan, bool on, struct ferr
     return on ? ferry_error_set(err, -ENOTSUP, "%s: no zero copy on this kind of channel", chan->label) : 0;
 }
 
+int ferry_channel_set_zero_copy_ring(struct ferry_channel *chan, const struct iovec *memory, unsigned count,
+                                     struct ferry_error *err)
+{
+    if (chan->ops->set_zero_copy_ring)
+        return chan->ops->set_zero_copy_ring(chan, memory, count, err);
+    return ferry_error_set(err, -ENOTSUP, "%s: no zero copy on this kind of channel", chan->label);
+}
+
 void ferry_channel_zero_copy(const struct ferry_channel *chan, struct ferry_zero_copy_figures *figures)
 {
     memset(figures, 0, sizeof(*figures));

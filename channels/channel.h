@@ -39,6 +39,8 @@ struct channel_ops {
     ssize_t (*writev_lent)(struct ferry_channel *chan, const struct iovec *iov, int count, struct ferry_error *err);
     int (*sync)(struct ferry_channel *chan, struct ferry_error *err);
     int (*set_zero_copy)(struct ferry_channel *chan, bool on, struct ferry_error *err); /* never that of `inner` */
+    int (*set_zero_copy_ring)(struct ferry_channel *chan, const struct iovec *memory, unsigned count,
+                              struct ferry_error *err); /* likewise */
     void (*zero_copy)(const struct ferry_channel *chan, struct ferry_zero_copy_figures *figures);
     int (*send_fd)(struct ferry_channel *chan, int fd, struct ferry_error *err);
     int (*receive_fd)(struct ferry_channel *chan, struct ferry_error *err);

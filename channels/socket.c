@@ -21,6 +21,7 @@
 #include "short_queue.h"
 #include "wait.h"
 #include "zerocopy.h"
+#include "zerocopy_ring.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -47,6 +48,7 @@ struct socket_channel {
     int fd;
     _Atomic(struct zero_copy *) zc; /* owned; NULL: never asked for; stays once it is there */
     struct short_queue brief;       /* the writer's own */
+    struct zero_copy_ring *ring;    /* owned; the writer's own; NULL: lent memory goes by sendmsg */
     /* The reader's own. */
     size_t expected;  /* of the hint, not read yet */
     size_t lowat;     /* what SO_RCVLOWAT was set to */
@@ -174,6 +176,23 @@ static ssize_t socket_writev(struct ferry_channel *chan, const struct iovec *iov
     return send_some(socket_of(chan), iov, count, false, err);
 }
 
+/* A ring takes a piece at a time.  Small ones go with those beside them, and are copied. */
+static ssize_t send_by_ring(struct socket_channel *sock, const struct iovec *iov, int count, struct ferry_error *err)
+{
+    int small = 0;
+    ssize_t done;
+
+    while (small < count && !zero_copy_wanted(sock->zc, iov[small].iov_len))
+        small++;
+    if (small > 0)
+        return send_some(sock, iov, small, false, err);
+    zero_copy_ring_reap(sock->ring, 0);
+    done = zero_copy_ring_send(sock->ring, iov[0].iov_base, iov[0].iov_len);
+    if (done == -ENOMEM || done == -ENOBUFS) /* no more memory may be pinned: this once with a copy */
+        return send_some(sock, iov, 1, false, err);
+    return done < 0 ? transfer_failed(&sock->base, (int)done, err) : done;
+}
+
 static ssize_t socket_writev_lent(struct ferry_channel *chan, const struct iovec *iov, int count,
                                   struct ferry_error *err)
 {
@@ -183,6 +202,8 @@ static ssize_t socket_writev_lent(struct ferry_channel *chan, const struct iovec
     if (zc)
         zero_copy_reap(zc);
     lent = zc && zero_copy_wanted(zc, iov_bytes(iov, count));
+    if (lent && socket_of(chan)->ring)
+        return send_by_ring(socket_of(chan), iov, count, err);
     return send_some(socket_of(chan), iov, count, lent, err);
 }
 
@@ -196,10 +217,12 @@ static int socket_sync(struct ferry_channel *chan, struct ferry_error *err)
     while (sock->zc && (left = zero_copy_reap(sock->zc)) > 0) {
         if (channel_is_stopped(chan, FERRY_WRITE))
             return ferry_error_set(err, -ESHUTDOWN, "%s: was shut down", chan->label);
-        if (left == before) /* woken by a hang-up, which stays */
+        if (left == before && !sock->ring) /* woken by a hang-up, which stays */
             clock_sleep_until_ns(clock_now_ns() + NS_PER_MS);
         before = left;
-        ret = wait_fd(sock->fd, 0, -1, SYNC_LOOK_MS);
+        if (sock->ring)
+            zero_copy_ring_reap(sock->ring, SYNC_LOOK_MS);
+        ret = sock->ring ? 0 : wait_fd(sock->fd, 0, -1, SYNC_LOOK_MS);
         if (ret < 0)
             return transfer_failed(chan, ret, err);
     }
@@ -220,10 +243,37 @@ static int socket_set_zero_copy(struct ferry_channel *chan, bool on, struct ferr
     zc = malloc(sizeof(*zc));
     if (!zc)
         return channel_errno(chan->label, -ENOMEM, err);
-    ret = zero_copy_init(zc, sock->fd);
+    ret = zero_copy_init(zc, sock->fd, false);
     if (ret < 0) {
         free(zc);
         return ferry_error_set(err, -ENOTSUP, "%s: no zero copy on this kind of socket", chan->label);
+    }
+    sock->zc = zc;
+    return 0;
+}
+
+static int socket_set_zero_copy_ring(struct ferry_channel *chan, const struct iovec *memory, unsigned count,
+                                     struct ferry_error *err)
+{
+    struct socket_channel *sock = socket_of(chan);
+    struct zero_copy *zc;
+    int ret;
+
+    if (sock->zc)
+        return ferry_error_set(err, -EBUSY, "%s: has zero copy already", chan->label);
+    zc = malloc(sizeof(*zc));
+    if (!zc)
+        return channel_errno(chan->label, -ENOMEM, err);
+    ret = zero_copy_init(zc, sock->fd, true);
+    if (ret < 0) {
+        free(zc);
+        return ferry_error_set(err, -ENOTSUP, "%s: no zero copy on this kind of socket", chan->label);
+    }
+    sock->ring = zero_copy_ring_new(sock->fd, zc, memory, count, &ret);
+    if (!sock->ring) {
+        zero_copy_clear(zc);
+        free(zc);
+        return ferry_error_set(err, -ENOTSUP, "%s: no zero copy by io_uring here: %s", chan->label, strerror(-ret));
     }
     sock->zc = zc;
     return 0;
@@ -310,6 +360,7 @@ static void socket_set_queue(struct ferry_channel *chan, enum channel_queue queu
 
 static void socket_close(struct ferry_channel *chan)
 {
+    zero_copy_ring_free(socket_of(chan)->ring);
     if (socket_of(chan)->fd >= 0)
         close(socket_of(chan)->fd);
     if (socket_of(chan)->zc)
@@ -323,6 +374,7 @@ static const struct channel_ops socket_ops = {
     .writev_lent = socket_writev_lent,
     .sync = socket_sync,
     .set_zero_copy = socket_set_zero_copy,
+    .set_zero_copy_ring = socket_set_zero_copy_ring,
     .zero_copy = socket_zero_copy,
     .answers = true,
     .finish = socket_finish,

@@ -13,7 +13,7 @@
 #define WORTH_BYTES   (16u * 1024) /* below, pinning pages and hearing of it costs more than a copy */
 #define TELLING_SENDS 8 /* so many copies in a row, and never anything else: the kernel will not avoid them */
 
-int zero_copy_init(struct zero_copy *zc, int fd)
+int zero_copy_init(struct zero_copy *zc, int fd, bool by_ring)
 {
     int one = 1, type = 0, domain = 0;
     socklen_t bytes = sizeof(type);
@@ -24,9 +24,10 @@ int zero_copy_init(struct zero_copy *zc, int fd)
     bytes = sizeof(domain);
     if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &bytes) < 0 || (domain != AF_INET && domain != AF_INET6))
         return -EOPNOTSUPP;
-    if (setsockopt(fd, SOL_SOCKET, SO_ZEROCOPY, &one, sizeof(one)) < 0)
+    if (!by_ring && setsockopt(fd, SOL_SOCKET, SO_ZEROCOPY, &one, sizeof(one)) < 0)
         return -errno;
     zc->fd = fd;
+    zc->by_ring = by_ring;
     zc->figures.state = FERRY_ZERO_COPY_ON;
     pthread_mutex_init(&zc->lock, NULL);
     return 0;
@@ -62,19 +63,41 @@ void zero_copy_sent(struct zero_copy *zc, size_t bytes)
     pthread_mutex_unlock(&zc->lock);
 }
 
-/* One notice of the kernel's, of the sends that it names.  Called with the lock held. */
-static void note(struct zero_copy *zc, const struct sock_extended_err *notice)
+/* Called with the lock held. */
+static void count_done(struct zero_copy *zc, uint32_t count, bool copied)
 {
-    uint32_t count = notice->ee_data - notice->ee_info + 1;
-
     zc->done += count;
-    if (notice->ee_code & SO_EE_CODE_ZEROCOPY_COPIED)
+    if (copied)
         zc->figures.copied_sends += count;
     else
         zc->figures.avoided_sends += count;
     if (zc->figures.state == FERRY_ZERO_COPY_ON && zc->figures.avoided_sends == 0 &&
         zc->figures.copied_sends >= TELLING_SENDS)
         zc->figures.state = FERRY_ZERO_COPY_COPIES;
+}
+
+/* One notice of the kernel's, of the sends that it names.  Called with the lock held. */
+static void note(struct zero_copy *zc, const struct sock_extended_err *notice)
+{
+    count_done(zc, notice->ee_data - notice->ee_info + 1, notice->ee_code & SO_EE_CODE_ZEROCOPY_COPIED);
+}
+
+static void tell_copies(void)
+{
+    log_info(LOG_CHANNEL, "the kernel copies all the same, as it does on loopback: sending without zero copy");
+}
+
+void zero_copy_noted(struct zero_copy *zc, bool copied)
+{
+    bool gave_up;
+
+    pthread_mutex_lock(&zc->lock);
+    gave_up = zc->figures.state == FERRY_ZERO_COPY_ON;
+    count_done(zc, 1, copied);
+    gave_up &= zc->figures.state == FERRY_ZERO_COPY_COPIES;
+    pthread_mutex_unlock(&zc->lock);
+    if (gave_up)
+        tell_copies();
 }
 
 /* False: nothing (more) there. */
@@ -109,13 +132,13 @@ uint64_t zero_copy_reap(struct zero_copy *zc)
 
     pthread_mutex_lock(&zc->lock);
     before = zc->figures.state;
-    while ((zc->sent > zc->done || before == FERRY_ZERO_COPY_ON) && take_notice(zc))
+    while (!zc->by_ring && (zc->sent > zc->done || before == FERRY_ZERO_COPY_ON) && take_notice(zc))
         ;
     gave_up = before == FERRY_ZERO_COPY_ON && zc->figures.state == FERRY_ZERO_COPY_COPIES;
     left = zc->sent > zc->done ? zc->sent - zc->done : 0;
     pthread_mutex_unlock(&zc->lock);
     if (gave_up)
-        log_info(LOG_CHANNEL, "the kernel copies all the same, as it does on loopback: sending without zero copy");
+        tell_copies();
     return left;
 }
 

@@ -18,14 +18,16 @@
 #include <stdbool.h>
 
 struct zero_copy {
-    int fd; /* borrowed */
+    int fd;       /* borrowed */
+    bool by_ring; /* notices come there, not on the error queue */
     pthread_mutex_t lock;
     struct ferry_zero_copy_figures figures; /* state and counts */
     uint64_t sent, done; /* sends that were lent, and completed ones; one may be done before its sender has noted it */
 };
 
-/* Ask the socket for it.  0 or a negative errno: not for this kind of socket. */
-int zero_copy_init(struct zero_copy *zc, int fd);
+/* Ask the socket for it; @by_ring: only whether it is of a kind that has it.  0 or a negative errno: not for this kind
+ * of socket. */
+int zero_copy_init(struct zero_copy *zc, int fd, bool by_ring);
 
 /* Nothing is freed but the lock. */
 void zero_copy_clear(struct zero_copy *zc);
@@ -36,7 +38,10 @@ bool zero_copy_wanted(struct zero_copy *zc, size_t bytes);
 /* From here on, or no more.  What is under way stays so. */
 void zero_copy_switch(struct zero_copy *zc, bool on);
 
-/* A send with MSG_ZEROCOPY took @bytes. */
+/* One that was sent by a ring is done. */
+void zero_copy_noted(struct zero_copy *zc, bool copied);
+
+/* A send with MSG_ZEROCOPY, or by a ring, took @bytes. */
 void zero_copy_sent(struct zero_copy *zc, size_t bytes);
 
 /* Take what completions have come; never waits.  Returns how many sends are still under way. */

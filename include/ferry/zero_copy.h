@@ -33,10 +33,22 @@ struct ferry_zero_copy_figures {
 /**
  * ferry_channel_set_zero_copy() - may what is lent go to the network as it lies in memory?
  *
- * TCP sockets only (MSG_ZEROCOPY); -ENOTSUP elsewhere, with a sentence, and everything works as before.  Where the
+ * TCP sockets only, by MSG_ZEROCOPY; -ENOTSUP elsewhere, with a sentence, and everything works as before.  Where the
  * kernel turns out to copy all the same, the channel stops asking for it by itself: see ferry_channel_zero_copy().
  */
 FERRY_API int ferry_channel_set_zero_copy(struct ferry_channel *chan, bool on, struct ferry_error *err) FERRY_CHECK;
+
+/**
+ * ferry_channel_set_zero_copy_ring() - likewise, by io_uring (SEND_ZC)
+ * @memory: registered with the kernel for as long as the channel lives, so that sends of it need not pin it; it must
+ *          stay mapped.  NULL: none
+ *
+ * Registering touches and pins every page: what was never touched is allocated, and what watches for writes sees one.
+ * -ENOTSUP where there is no such socket, kernel (Linux 6.0) or build; -EBUSY after ferry_channel_set_zero_copy().
+ * Before the first write.
+ */
+FERRY_API int ferry_channel_set_zero_copy_ring(struct ferry_channel *chan, const struct iovec *memory, unsigned count,
+                                               struct ferry_error *err) FERRY_CHECK;
 
 /* What became of it.  Thread: any. */
 FERRY_API void ferry_channel_zero_copy(const struct ferry_channel *chan, struct ferry_zero_copy_figures *figures);

@@ -26,10 +26,10 @@ class Carry(Case):
     def test_tcp_v4(self):
         self.assertRegex(self.over("tcp:127.0.0.1:0"), r"^tcp:127\.0\.0\.1:[1-9]")
 
-    def lent(self, uri, expected):
+    def lent(self, uri, expected, manner="on"):
         recv, address = self.receive(uri)
         # What waits for the kernel each time is no match for a busy guest where processors are busy, too.
-        sent, _ = self.arrived(recv, self.send(address, "--channels", "2", "--zero-copy-send", "on",
+        sent, _ = self.arrived(recv, self.send(address, "--channels", "2", "--zero-copy-send", manner,
                                                spec=guest(dirty="2MiB/s")))
         for channel in sent["channels"][1:]:
             self.assertIn(channel["zero-copy"], expected)
@@ -38,8 +38,12 @@ class Carry(Case):
     def test_zero_copy_goes_on_where_the_kernel_copies(self):
         self.lent("tcp:127.0.0.1:0", ["the kernel copies"])
 
+    def test_zero_copy_by_a_ring_goes_on(self):
+        self.lent("tcp:127.0.0.1:0", ["the kernel copies", "off"], "uring")
+
     def test_zero_copy_goes_on_where_there_is_none(self):
-        self.lent("unix:" + self.path("socket"), ["off"])
+        for manner in "on", "uring":
+            self.lent("unix:" + self.path("socket"), ["off"], manner)
 
     def test_as_many_channels_as_bring_something(self):
         recv, address = self.receive("tcp:127.0.0.1:0")

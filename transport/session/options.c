@@ -111,7 +111,7 @@ static const struct option_row rows[] = {
       "source: a CRC32C of every page on page channels; auto: where TLS does not protect them" },
     { "pin-threads", OPT_SWITCH, VALUE(pin_threads), 0, 1, "off", "on|off", false,
       "keep each page channel's thread on a processor near the guest's memory" },
-    { "zero-copy-send", OPT_SWITCH, VALUE(zero_copy_send), 0, 1, "off", "on|off", false,
+    { "zero-copy-send", OPT_CHOICE, VALUE(zero_copy_send), 0, ZERO_COPY_URING, "off", "off|on|uring", false,
       "source: page channels send the guest's pages as they lie in memory, where the kernel really does so" },
     { "postcopy", OPT_CHOICE, VALUE(postcopy), 0, POSTCOPY_NOW, "off", "off|on|auto|now", false,
       "source: the guest may go before its memory: on: when told to; auto: also when it cannot converge; now: at "

@@ -53,6 +53,12 @@ enum mapped_ram_choice {
     MAPPED_RAM_OFF,
 };
 
+enum zero_copy_choice {
+    ZERO_COPY_OFF,
+    ZERO_COPY_ON,    /* MSG_ZEROCOPY */
+    ZERO_COPY_URING, /* io_uring's SEND_ZC */
+};
+
 enum postcopy_choice {
     POSTCOPY_OFF,
     POSTCOPY_ON,   /* agreed to; when somebody says so, or after so many rounds or so long */
@@ -121,7 +127,7 @@ struct ferry_options {
     uint64_t compress_level;           /* OPTION_AUTO: the codec's own default */
     uint64_t page_sums;                /* enum sums_choice */
     uint64_t pin_threads;              /* 0 or 1 */
-    uint64_t zero_copy_send;           /* 0 or 1 */
+    uint64_t zero_copy_send;           /* enum zero_copy_choice */
     uint64_t postcopy;                 /* enum postcopy_choice */
     uint64_t postcopy_after_rounds;    /* 0: never */
     uint64_t postcopy_after_ns;        /* 0: never */

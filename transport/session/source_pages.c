@@ -164,11 +164,17 @@ int source_pages_dial(struct source_pages *pages, const struct hello *main, stru
 /* A channel that has none says so and goes on. */
 static void lend_memory(struct source_pages *pages)
 {
+    uint64_t choice = pages->session->options.zero_copy_send;
     struct ferry_error why;
 
-    for (unsigned i = 0; pages->session->options.zero_copy_send && i < pages->count; i++)
-        if (ferry_channel_set_zero_copy(pages->chans[i], true, &why) < 0)
+    for (unsigned i = 0; choice != ZERO_COPY_OFF && i < pages->count; i++) {
+        /* Memory is not registered: that would touch all of it, and trackers would take it for written. */
+        int ret = choice == ZERO_COPY_URING ? ferry_channel_set_zero_copy_ring(pages->chans[i], NULL, 0, &why)
+                                            : ferry_channel_set_zero_copy(pages->chans[i], true, &why);
+
+        if (ret < 0)
             log_info(LOG_SESSION, "%s", why.text);
+    }
 }
 
 /* 0 is a level of some, and to the codecs the default. */
