@@ -372,7 +372,7 @@ static void a_page_without_its_checksum_is_refused(void **state)
     make_good_file(&source);
     with_sums = false;
     poke((off_t)((1 << 20) + page * FERRY_PAGE_BYTES + 99), 0xee);
-    assert_refused(FERRY_E_STREAM_BROKEN, "page 3005 of block 'ram0' does not have its checksum");
+    assert_refused(FERRY_E_STREAM_BROKEN, "byte 13357056: page 3005 of block 'ram0' does not have its checksum");
     side_close(&source);
 }
 

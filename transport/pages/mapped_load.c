@@ -173,9 +173,11 @@ static int check_sums(struct mapped_loader *loader, const struct mapped_share *s
         if (!is_present(entry, page) ||
             packet_sum(at, FERRY_PAGE_BYTES) == load_be32(sums + (page - share->first) * MAPPED_SUM_BYTES))
             continue;
-        ret = ferry_error_set_code(err, FERRY_E_STREAM_BROKEN, -EBADMSG,
-                                   "%s: page %" PRIu64 " of block '%s' does not have its checksum",
-                                   ferry_channel_label(loader->chan), page, entry->block->info.name);
+        ret =
+            ferry_error_set_code(err, FERRY_E_STREAM_BROKEN, -EBADMSG,
+                                 "%s: byte %" PRIu64 ": page %" PRIu64 " of block '%s' does not have its checksum",
+                                 ferry_channel_label(loader->chan),
+                                 entry->place.pages_offset + (page << FERRY_PAGE_SHIFT), page, entry->block->info.name);
         ferry_error_object(err, "%s", entry->block->info.name);
         ferry_error_hint(err, "the file was damaged after it was saved: load another copy of it");
     }
