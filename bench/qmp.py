@@ -96,7 +96,8 @@ def cpu_seconds(process):
 
 
 def move(folder, sides, source, destination):
-    before, most, begun = memory_kib(sides[1]), 0, cpu_seconds(sides[1])
+    before, begun = memory_kib(sides[1]), cpu_seconds(sides[1])
+    most = before
     destination.do("migrate-incoming", uri=f"unix:{folder}/m")
     source.do("migrate", uri=f"unix:{folder}/m")
     while (about := source.do("query-migrate"))["status"] not in ("completed", "failed"):
