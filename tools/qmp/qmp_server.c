@@ -216,10 +216,8 @@ static void hear(struct qmp_server *server, const struct pollfd *polled, unsigne
 }
 
 /* Who is to be looked at, and for how long.  Without credit only the wake. */
-static int wait_ms(const struct qmp_server *server, unsigned clients)
+static int wait_ms(const struct qmp_server *server, unsigned clients, int tick)
 {
-    int tick = qmp_control_tick(server->control);
-
     if (server->credit_ns < 0) {
         int64_t ms = -server->credit_ns * SHARE / NS_PER_MS + 1;
 
@@ -268,9 +266,12 @@ static void *serve(void *opaque)
     used_ns = thread_cpu_ns();
     while (tell_events(server)) {
         unsigned clients = prepare(server, polled);
+        int tick;
 
         charge(server, &used_ns); /* for all of a round: looking at many costs as much as answering them */
-        if (poll(polled, server->credit_ns < 0 ? 1 : POLLED_FIRST + clients, wait_ms(server, clients)) < 0)
+        tick = qmp_control_tick(server->control);
+        used_ns = thread_cpu_ns(); /* no client's doing: else what they are due could go into that */
+        if (poll(polled, server->credit_ns < 0 ? 1 : POLLED_FIRST + clients, wait_ms(server, clients, tick)) < 0)
             continue;
         charge(server, &used_ns);
         if (server->credit_ns >= 0) {
