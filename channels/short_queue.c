@@ -22,7 +22,7 @@
 #define RATE_MAX      (UINT64_C(400) * 1000000) /* faster ones are a processor's matter */
 #define PIECE_MIN     (8u << 10)
 #define SNDBUF_AS_WAS (192 << 10) /* what net.core.wmem_max allows everywhere; there is no way back to tuning */
-#define ROOM_US       350         /* of what is acknowledged, on a fast wire */
+#define ROOM_US       550         /* of what is acknowledged, on a fast wire */
 #define ROOM_MIN      (96u << 10)
 
 size_t short_queue_for(uint64_t rate, uint64_t min_rtt_us, unsigned queue_us)

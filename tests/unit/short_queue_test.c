@@ -69,8 +69,8 @@ static void what_is_no_tcp_is_left_alone(void **state)
 static void a_fast_wire_holds_little(void **state)
 {
     assert_int_equal(short_queue_room(0, 50, 4 << 20), 0);
-    assert_int_equal(short_queue_room(1500 * UINT64_C(1000000), 50, 4 << 20), 300000);
-    assert_int_equal(short_queue_room(1500 * UINT64_C(1000000), 50, 192 << 10), 192 << 10);
+    assert_int_equal(short_queue_room(1200 * UINT64_C(1000000), 50, 4 << 20), 360000);
+    assert_int_equal(short_queue_room(1200 * UINT64_C(1000000), 50, 192 << 10), 192 << 10);
     assert_int_equal(short_queue_room(30 * UINT64_C(1000000), 50, 4 << 20), 96 << 10);
     assert_int_equal(short_queue_room(12500 * UINT64_C(1000000), 50, 192 << 10), 0); /* too little for 100 Gbit/s */
     assert_int_equal(short_queue_room(700 * UINT64_C(1000000), 20000, 4 << 20), 0);
