@@ -96,7 +96,7 @@ static const struct ferry_code_info rows[] = {
     { FERRY_E_STREAM_ENDED, -EPIPE, "stream-ended", "the stream ended before it was complete",
       "The other end closed the connection, or the file is cut short, where more had to come. Mostly the source "
       "failed, was cancelled or was killed, and its own report says why. The guest was not started here.",
-      "look at the report and the log of the source" },
+      "look at the report and the log of the other end" },
     { FERRY_E_UNKNOWN_SECTION, -ENOENT, "unknown-section", "a part of the stream is for something that is not here",
       "The source sends a section that belongs to nothing that this end has: an iterative device, or the "
       "continuation of a section that never began. Its length is not known either, so nothing that follows could be "

@@ -3,8 +3,10 @@
 #include "zerocopy_ring.h"
 
 #include "clock.h"
+#include "wait.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
@@ -148,7 +150,9 @@ ssize_t zero_copy_ring_send(struct zero_copy_ring *ring, const void *data, size_
             ring->report = 0; /* a kernel that cannot say is taken for one that copies */
             done = -EINTR;
         }
-    } while (done == -EINTR || done == -EAGAIN);
+        if (done == -EAGAIN) /* a socket that came as one that does not wait */
+            done = wait_fd(ring->fd, POLLOUT, -1, -1) < 0 ? -EIO : -EINTR;
+    } while (done == -EINTR);
     if (done > 0)
         zero_copy_sent(ring->zc, (size_t)done);
     return done;
